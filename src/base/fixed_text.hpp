@@ -1,0 +1,23 @@
+// Text of a bounded size, for structures that are shared between processes.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "base/cpp_only.hpp"
+
+namespace pg_status {
+
+// Copies text into to[size] (size > 0), always NUL-terminated; the rest of the array is zeroed, so
+// that two equal texts are equal byte for byte. What does not fit is cut, at the start of a UTF-8
+// character, never within. Control characters (below 0x20, and 0x7F) become a blank: what a peer
+// sends may not break a line of log. Bytes that are not valid UTF-8 become '?', because the text
+// ends up in SQL results.
+void CopyFixedText(char* to, std::size_t size, std::string_view text);
+
+template <std::size_t N>
+void CopyFixedText(char (&to)[N], std::string_view text) {
+  CopyFixedText(to, N, text);
+}
+
+}  // namespace pg_status
