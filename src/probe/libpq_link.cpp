@@ -1,0 +1,340 @@
+// libpq behind the Link interface; see libpq_link.hpp.
+
+#include "probe/libpq_link.hpp"
+
+#include <libpq-fe.h>
+
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+#include "base/number.hpp"
+
+namespace pg_status {
+namespace {
+
+struct ConnectionDeleter {
+  void operator()(PGconn* connection) const { PQfinish(connection); }
+};
+struct ResultDeleter {
+  void operator()(PGresult* result) const { PQclear(result); }
+};
+struct OptionsDeleter {
+  void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
+};
+struct NotifyDeleter {
+  void operator()(PGnotify* notify) const { PQfreemem(notify); }
+};
+using Connection = std::unique_ptr<PGconn, ConnectionDeleter>;
+using QueryResult = std::unique_ptr<PGresult, ResultDeleter>;
+
+// More rows than the query can give: the peer is not answering our question.
+constexpr std::size_t kMaxRows = 2000;
+
+// Notices would go to standard error, the server's log, as often as a peer likes.
+void IgnoreNotice(void* /*unused*/, const PGresult* /*unused*/) {}
+
+// The first line of a libpq message, without the address that our own messages name anyway.
+std::string FirstLine(const char* message) {
+  std::string_view text = message == nullptr ? "" : message;
+  text = text.substr(0, text.find('\n'));
+  constexpr std::string_view kFailed = " failed: ";
+  if (text.rfind("connection to server", 0) == 0) {
+    const std::size_t at = text.find(kFailed);
+    if (at != std::string_view::npos) text.remove_prefix(at + kFailed.size());
+  }
+  return text.empty() ? "the connection ended" : std::string(text);
+}
+
+bool Mentions(const std::string& text, int error) {
+  return text.find(std::generic_category().message(error)) != std::string::npos;
+}
+
+// libpq tells why a connection failed in words only. What matters to us is whether nothing listens
+// there (the words are the operating system's own) and whether a server has answered (its message
+// begins with a severity, FATAL in most languages).
+Outcome OutcomeOfConnectError(const std::string& error) {
+  if (Mentions(error, ECONNREFUSED) || Mentions(error, ENOENT)) return Outcome::kRefused;
+  if (error.find("FATAL:") != std::string::npos) return Outcome::kRejected;
+  return Outcome::kClosed;
+}
+
+Outcome OutcomeOfState(const char* sqlstate) {
+  if (sqlstate == nullptr) return Outcome::kClosed;
+  if (std::strcmp(sqlstate, "57P01") == 0) return Outcome::kTerminated;
+  if (std::strcmp(sqlstate, "57P02") == 0) return Outcome::kClosed;
+  return Outcome::kRejected;
+}
+
+// The rows of one answer, gathered in single-row mode so that their number is bounded.
+class GatheredRows : public Rows {
+ public:
+  std::size_t rows() const override { return results_.size(); }
+  std::size_t columns() const override {
+    return results_.empty() ? 0 : static_cast<std::size_t>(PQnfields(results_.front().get()));
+  }
+  std::optional<std::string_view> Cell(std::size_t row, std::size_t column) const override {
+    if (row >= results_.size() || column >= columns()) return std::nullopt;
+    const PGresult* result = results_[row].get();
+    const int field = static_cast<int>(column);
+    if (PQgetisnull(result, 0, field) != 0) return std::nullopt;
+    return std::string_view(PQgetvalue(result, 0, field),
+                            static_cast<std::size_t>(PQgetlength(result, 0, field)));
+  }
+  void Add(QueryResult result) { results_.push_back(std::move(result)); }
+  void Clear() { results_.clear(); }
+
+ private:
+  std::vector<QueryResult> results_;
+};
+
+class LibpqLink : public Link {
+ public:
+  explicit LibpqLink(std::shared_ptr<const ConnectionOptions> options)
+      : options_(std::move(options)) {}
+
+  LinkStep Open(const Endpoint& endpoint) override;
+  LinkStep Connect() override;
+  LinkStep Ask(std::string_view query) override;
+  LinkStep Flush() override;
+  LinkStep Read() override;
+  const Rows& Answer() const override { return rows_; }
+  bool StillThere() override;
+  void Close() override;
+
+  bool is_open() const override { return connection_ != nullptr; }
+  int socket() const override { return connection_ ? PQsocket(connection_.get()) : -1; }
+  int server_version() const override {
+    return connection_ ? PQserverVersion(connection_.get()) : 0;
+  }
+  std::string peer_address() const override;
+  const LinkFailure& failure() const override { return failure_; }
+
+ private:
+  LinkStep Failed(Outcome outcome, std::string error);
+  LinkStep Ended();
+  void DropNotifications();
+  LinkStep TakeResult(QueryResult result);
+
+  std::shared_ptr<const ConnectionOptions> options_;
+  Connection connection_;
+  GatheredRows rows_;
+  LinkFailure failure_;
+};
+
+LinkStep LibpqLink::Failed(Outcome outcome, std::string error) {
+  failure_.outcome = outcome;
+  failure_.error = std::move(error);
+  return LinkStep::kFailed;
+}
+
+// The connection broke under a call.
+LinkStep LibpqLink::Ended() {
+  return Failed(Outcome::kClosed, FirstLine(PQerrorMessage(connection_.get())));
+}
+
+// host and hostaddr as lists of the same length: libpq tries one address after the other.
+std::string Joined(const std::vector<std::string>& parts) {
+  std::string joined;
+  for (const std::string& part : parts) {
+    if (!joined.empty()) joined += ',';
+    joined += part;
+  }
+  return joined;
+}
+
+LinkStep LibpqLink::Open(const Endpoint& endpoint) {
+  Close();
+  const std::string host =
+      endpoint.addresses.empty()
+          ? endpoint.host
+          : Joined(std::vector<std::string>(endpoint.addresses.size(), endpoint.host));
+  const std::string hostaddr = Joined(endpoint.addresses);
+  const std::string port = std::to_string(endpoint.port);
+
+  std::vector<const char*> keywords;
+  std::vector<const char*> values;
+  for (const auto& [keyword, value] : options_->keywords) {
+    keywords.push_back(keyword.c_str());
+    values.push_back(value.c_str());
+  }
+  const auto add = [&](const char* keyword, const std::string& value) {
+    keywords.push_back(keyword);
+    values.push_back(value.c_str());
+  };
+  add("host", host);
+  if (!hostaddr.empty()) add("hostaddr", hostaddr);
+  add("port", port);
+  keywords.push_back(nullptr);
+  values.push_back(nullptr);
+
+  connection_.reset(PQconnectStartParams(keywords.data(), values.data(), 0));
+  if (!connection_) return Failed(Outcome::kClosed, "out of memory");
+  PQsetNoticeReceiver(connection_.get(), IgnoreNotice, nullptr);
+  if (PQstatus(connection_.get()) == CONNECTION_BAD) {
+    const std::string error = FirstLine(PQerrorMessage(connection_.get()));
+    return Failed(OutcomeOfConnectError(error), error);
+  }
+  return LinkStep::kWantWrite;  // as the manual says of PQconnectPoll's first turn
+}
+
+LinkStep LibpqLink::Connect() {
+  switch (PQconnectPoll(connection_.get())) {
+    case PGRES_POLLING_READING:
+      return LinkStep::kWantRead;
+    case PGRES_POLLING_WRITING:
+      return LinkStep::kWantWrite;
+    case PGRES_POLLING_OK:
+      if (PQsetnonblocking(connection_.get(), 1) != 0) return Ended();
+      return LinkStep::kDone;
+    default: {
+      const std::string error = FirstLine(PQerrorMessage(connection_.get()));
+      return Failed(OutcomeOfConnectError(error), error);
+    }
+  }
+}
+
+LinkStep LibpqLink::Ask(std::string_view query) {
+  rows_.Clear();
+  const std::string text(query);
+  if (PQsendQuery(connection_.get(), text.c_str()) == 0) return Ended();
+  // Not being able to bound the number of rows is no reason to ask unboundedly.
+  if (PQsetSingleRowMode(connection_.get()) == 0) return Ended();
+  return Flush();
+}
+
+LinkStep LibpqLink::Flush() {
+  const int left = PQflush(connection_.get());
+  if (left < 0) return Ended();
+  if (left == 0) return LinkStep::kDone;
+  // The server may be waiting for us to read before it takes more.
+  if (PQconsumeInput(connection_.get()) == 0) return Ended();
+  return LinkStep::kWantWrite;
+}
+
+LinkStep LibpqLink::Read() {
+  if (PQconsumeInput(connection_.get()) == 0) {
+    // A last message from the server, if there is one, tells more than the broken connection.
+    while (PQisBusy(connection_.get()) == 0) {
+      QueryResult result(PQgetResult(connection_.get()));
+      if (!result || PQresultStatus(result.get()) != PGRES_FATAL_ERROR) break;
+      if (PQresultErrorField(result.get(), PG_DIAG_SQLSTATE) == nullptr) break;
+      return TakeResult(std::move(result));
+    }
+    return Ended();
+  }
+  DropNotifications();
+  while (PQisBusy(connection_.get()) == 0) {
+    QueryResult result(PQgetResult(connection_.get()));
+    if (!result) return LinkStep::kDone;
+    const LinkStep step = TakeResult(std::move(result));
+    if (step == LinkStep::kFailed) return step;
+  }
+  return LinkStep::kWantRead;
+}
+
+LinkStep LibpqLink::TakeResult(QueryResult result) {
+  switch (PQresultStatus(result.get())) {
+    case PGRES_SINGLE_TUPLE:
+      if (rows_.rows() >= kMaxRows) {
+        return Failed(Outcome::kGarbled, "the answer has too many rows");
+      }
+      rows_.Add(std::move(result));
+      return LinkStep::kWantRead;
+    case PGRES_TUPLES_OK:  // ends the rows, has none of its own
+      return LinkStep::kWantRead;
+    case PGRES_FATAL_ERROR: {
+      const char* state = PQresultErrorField(result.get(), PG_DIAG_SQLSTATE);
+      const char* primary = PQresultErrorField(result.get(), PG_DIAG_MESSAGE_PRIMARY);
+      return Failed(OutcomeOfState(state),
+                    FirstLine(primary != nullptr ? primary : PQresultErrorMessage(result.get())));
+    }
+    default:  // a COPY, a command without rows: nothing that our query leads to
+      return Failed(Outcome::kGarbled, "the answer is not that of a PostgreSQL query");
+  }
+}
+
+bool LibpqLink::StillThere() {
+  if (PQconsumeInput(connection_.get()) == 0) return false;
+  // Reads what the server said unasked (a changed setting, a last FATAL): a message of the latter
+  // kind ends the connection, which the next PQconsumeInput notices.
+  PQisBusy(connection_.get());
+  DropNotifications();
+  return PQstatus(connection_.get()) == CONNECTION_OK;
+}
+
+void LibpqLink::DropNotifications() {
+  while (std::unique_ptr<PGnotify, NotifyDeleter>(PQnotifies(connection_.get()))) {
+  }
+}
+
+void LibpqLink::Close() {
+  rows_.Clear();
+  connection_.reset();
+}
+
+std::string LibpqLink::peer_address() const {
+  if (!connection_) return "";
+  const char* address = PQhostaddr(connection_.get());
+  if (address == nullptr || address[0] == '/') return "";
+  return address;
+}
+
+// Refuses what pg_status.hosts decides.
+const char* ForbiddenKeyword(const char* keyword) {
+  for (const char* forbidden : {"host", "hostaddr", "replication"}) {
+    if (std::strcmp(keyword, forbidden) == 0) return forbidden;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Result<ConnectionOptions> ParseConninfo(const std::string& conninfo,
+                                        const std::string& application_name,
+                                        std::int64_t statement_timeout_ms) {
+  // libpq's own complaint may quote a part of a password that was not quoted well, so it is
+  // dropped.
+  char* complaint = nullptr;
+  const std::unique_ptr<PQconninfoOption, OptionsDeleter> parsed(
+      PQconninfoParse(conninfo.c_str(), &complaint));
+  if (complaint != nullptr) PQfreemem(complaint);
+  if (!parsed) return Error{"it is not a libpq connection string of known keywords"};
+
+  ConnectionOptions options;
+  std::vector<std::pair<std::string, std::string>> defaults = {
+      {"application_name", application_name},
+      {"gssencmode", "disable"},
+      {"options", "-c statement_timeout=" + std::to_string(statement_timeout_ms)},
+  };
+  for (const PQconninfoOption* option = parsed.get(); option->keyword != nullptr; ++option) {
+    if (option->val == nullptr) continue;
+    if (const char* forbidden = ForbiddenKeyword(option->keyword)) {
+      return Error{std::string("\"") + forbidden + "\" cannot be set there"};
+    }
+    if (std::strcmp(option->keyword, "port") == 0) {
+      const auto port = ParseUint64(option->val);
+      if (!port || *port < 1 || *port > 65535) return Error{"\"port\" is not between 1 and 65535"};
+      options.default_port = static_cast<std::uint16_t>(*port);
+      continue;
+    }
+    // Every host is asked for itself, whatever its role.
+    if (std::strcmp(option->keyword, "target_session_attrs") == 0) continue;
+    for (auto it = defaults.begin(); it != defaults.end(); ++it) {
+      if (it->first == option->keyword) {
+        defaults.erase(it);
+        break;
+      }
+    }
+    options.keywords.emplace_back(option->keyword, option->val);
+  }
+  options.keywords.insert(options.keywords.end(), defaults.begin(), defaults.end());
+  options.keywords.emplace_back("target_session_attrs", "any");
+  return options;
+}
+
+std::unique_ptr<Link> MakeLibpqLink(std::shared_ptr<const ConnectionOptions> options) {
+  return std::make_unique<LibpqLink>(std::move(options));
+}
+
+}  // namespace pg_status

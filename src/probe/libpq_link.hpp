@@ -1,0 +1,41 @@
+// A Link over libpq's asynchronous functions (PostgreSQL manual, "Asynchronous Command
+// Processing"). The only user of libpq.
+//
+// What could block, and why it does not: names (always hostaddr), GSSAPI (off unless asked for: its
+// library talks to servers of its own), sending (non-blocking mode), receiving (only after the
+// socket was readable). Reading a passfile, a service file or certificates is local file access.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.hpp"
+#include "probe/link.hpp"
+
+#include "base/cpp_only.hpp"
+
+namespace pg_status {
+
+// pg_status.conninfo, taken apart once: libpq keywords and values, with our own defaults added.
+struct ConnectionOptions {
+  std::vector<std::pair<std::string, std::string>> keywords;
+  std::uint16_t default_port = 5432;
+
+  bool operator==(const ConnectionOptions& other) const {
+    return keywords == other.keywords && default_port == other.default_port;
+  }
+};
+
+// application_name: what our sessions call themselves on the peers, unless conninfo says otherwise.
+// statement_timeout_ms: given to the server through `options`, unless conninfo has options of its
+// own. The error never repeats the text, which may hold a password. host, hostaddr and a list of
+// ports are errors.
+Result<ConnectionOptions> ParseConninfo(const std::string& conninfo,
+                                        const std::string& application_name,
+                                        std::int64_t statement_timeout_ms);
+
+std::unique_ptr<Link> MakeLibpqLink(std::shared_ptr<const ConnectionOptions> options);
+
+}  // namespace pg_status

@@ -1,0 +1,71 @@
+// What a probe needs of a connection to a peer, without saying how: the real one speaks libpq
+// (libpq_link.hpp), the one in the tests follows a script. No call here waits for anything.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/cpp_only.hpp"
+#include "probe/observation.hpp"
+
+namespace pg_status {
+
+// Where to connect. Names were resolved before: a link never does.
+struct Endpoint {
+  std::string host;  // as configured (TLS checks the name); a directory for a socket
+  std::vector<std::string> addresses;  // numeric, tried in this order; empty for a socket
+  std::uint16_t port = 0;
+};
+
+// How far a step got. kWantRead and kWantWrite: call again when the socket is ready for that.
+enum class LinkStep : std::uint8_t { kWantRead, kWantWrite, kDone, kFailed };
+
+// Why a step failed. The text is one line for people.
+struct LinkFailure {
+  Outcome outcome = Outcome::kClosed;
+  std::string error;
+};
+
+// The rows of an answer. Cells are valid until the next call on the link.
+class Rows {
+ public:
+  virtual ~Rows() = default;
+  virtual std::size_t rows() const = 0;
+  virtual std::size_t columns() const = 0;
+  // nullopt for SQL NULL and for a cell outside the answer.
+  virtual std::optional<std::string_view> Cell(std::size_t row, std::size_t column) const = 0;
+};
+
+class Link {
+ public:
+  virtual ~Link() = default;
+
+  // Starts to connect; whatever was open is closed. Then Connect() until it is kDone or kFailed.
+  // The socket may be another one after each of these calls, under the same number.
+  virtual LinkStep Open(const Endpoint& endpoint) = 0;
+  virtual LinkStep Connect() = 0;
+
+  // Sends a query, then Flush() until kDone, then Read() until kDone: Answer() has the rows.
+  virtual LinkStep Ask(std::string_view query) = 0;
+  virtual LinkStep Flush() = 0;
+  virtual LinkStep Read() = 0;
+  virtual const Rows& Answer() const = 0;
+
+  // Between two questions the socket became readable: takes in what came. False when the connection
+  // has ended.
+  virtual bool StillThere() = 0;
+
+  virtual void Close() = 0;
+
+  virtual bool is_open() const = 0;
+  virtual int socket() const = 0;  // -1 when there is none
+  virtual int server_version() const = 0;
+  virtual std::string peer_address() const = 0;  // numeric; "" for a socket
+  virtual const LinkFailure& failure() const = 0;
+};
+
+}  // namespace pg_status

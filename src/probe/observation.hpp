@@ -1,0 +1,85 @@
+// What one probe of one host found: facts as the host told them, with the times at which they held.
+// No opinions here.
+//
+// Everything a peer says may be missing (an older version, a role without pg_monitor, a standby
+// that never streamed), so facts are optional; "unknown" is never written as 0 or "".
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/lsn.hpp"
+
+#include "base/cpp_only.hpp"
+
+namespace pg_status {
+
+// One row of the peer's pg_stat_replication (PostgreSQL manual, "pg_stat_replication"): somebody
+// streams from it.
+struct Sender {
+  std::string application_name;
+  std::string client_addr;  // "" over a Unix-domain socket
+  std::string state;        // startup, catchup, streaming, backup, stopping
+  std::string sync_state;   // async, potential, sync, quorum
+  int sync_priority = 0;
+};
+
+// The peer's pg_stat_wal_receiver. Present = a WAL receiver process runs.
+struct WalReceiver {
+  bool details_known = false;  // false: the role may not see the rest (needs pg_monitor)
+  bool streaming = false;      // status = 'streaming'
+  std::string sender_host;     // host name, address or socket directory, as in primary_conninfo
+  int sender_port = 0;
+  std::uint32_t timeline = 0;         // received_tli; 0 unknown
+  std::optional<Lsn> latest_end_lsn;  // the sender's newest position as it told it
+};
+
+struct Facts {
+  bool in_recovery = false;
+  std::uint64_t system_identifier = 0;
+  std::uint32_t timeline =
+      0;  // primary: the one it writes; standby: the newest it is known to replay
+  WallUs postmaster_start = 0;     // with system_identifier: the identity of one run of one server
+  int server_version = 0;          // PG_VERSION_NUM form: 150020
+  std::string cluster_name;        // the setting of that name; "" when unset
+  WallUs clock = 0;                // the peer's clock_timestamp() during the probe
+  std::optional<Lsn> write_lsn;    // primary: pg_current_wal_lsn()
+  std::optional<Lsn> receive_lsn;  // standby: pg_last_wal_receive_lsn()
+  std::optional<Lsn> replay_lsn;   // standby: pg_last_wal_replay_lsn()
+  std::optional<WallUs>
+      replay_commit;  // standby: pg_last_xact_replay_timestamp(), stamped by the primary's clock
+  bool replay_paused = false;           // standby: pg_is_wal_replay_paused()
+  std::optional<WalReceiver> receiver;  // standby: present while a WAL receiver runs
+  std::vector<Sender> senders;
+  bool details_hidden =
+      false;  // something above is missing because the role is not a member of pg_monitor
+};
+
+enum class Outcome : std::uint8_t {
+  kOk,
+  kRefused,     // nothing listens there: evidence
+  kTimeout,     // no answer within poll_timeout: silence, not evidence
+  kUnresolved,  // the name has no address, or the resolver did not answer
+  kClosed,      // the connection ended in mid-probe
+  kTerminated,  // the peer ended our session (SQLSTATE 57P01), which a running server does on
+                // request
+  kRejected,    // the server answered, but did not let us in or could not take the query (any other
+                // SQLSTATE)
+  kGarbled,     // the answer is not one of ours: wrong protocol, wrong shape, missing facts
+};
+
+struct Observation {
+  Outcome outcome = Outcome::kTimeout;
+  std::string error;   // one line for people, "" when kOk; never holds conninfo
+  MonoUs started = 0;  // the probe began
+  MonoUs asked = 0;  // the query was sent; the facts are at least as new as this. 0 when never sent
+  MonoUs finished = 0;  // the answer was read, or the failure was noticed
+  bool new_connection = false;
+  std::string peer_address;  // numeric address of the connection ("" for a socket or when unknown)
+  Facts facts;               // only when kOk
+};
+
+}  // namespace pg_status

@@ -1,0 +1,99 @@
+// One host being asked: a state machine over a Link. It does no I/O of its own, reads no clock and
+// knows no event loop; whoever drives it tells it the time, the addresses and what the socket is
+// ready for, and reads back what it waits for.
+//
+//   kResting     between probes; the connection, if any, is kept, and its end is noticed
+//   kResolving   the host's name is being looked up (only for names)
+//   kConnecting  libpq connects and logs in
+//   kSending     the query is on its way out
+//   kReading     the answer is on its way in
+//
+// Begin() moves from kResting onwards; each other state ends in kResting with an Observation at the
+// latest when the deadline passes (OnDeadline). A kept connection that turns out to be dead is
+// replaced once within the same probe: a session that was ended while nobody looked says nothing
+// about the server.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "config/hosts.hpp"
+#include "config/limits.hpp"
+#include "probe/link.hpp"
+#include "probe/observation.hpp"
+
+#include "base/cpp_only.hpp"
+
+namespace pg_status {
+
+class PeerProbe {
+ public:
+  enum class State : std::uint8_t { kResting, kResolving, kConnecting, kSending, kReading };
+
+  // What the socket should be watched for. fd -1: nothing.
+  struct Wants {
+    int fd = -1;
+    bool read = false;
+    bool write = false;
+  };
+
+  PeerProbe(const HostEntry& entry, std::unique_ptr<Link> link);
+
+  // Starts a probe; only while resting. A connection older than limits.conn_max_age_us is renewed.
+  void Begin(MonoUs now, const Limits& limits);
+
+  // The name was looked up: its addresses, or an error when `addresses` is empty. Welcome in every
+  // state: late addresses are remembered for the next connection.
+  void OnResolved(MonoUs now, std::vector<std::string> addresses, const std::string& error);
+
+  // The socket is readable or writable, as Wants() asked.
+  void OnSocket(MonoUs now);
+
+  // The deadline has passed.
+  void OnDeadline(MonoUs now);
+
+  State state() const { return state_; }
+  Wants wants() const;
+  MonoUs deadline() const { return deadline_; }  // 0 while resting
+  bool needs_addresses() const { return state_ == State::kResolving; }
+
+  // The finished probe's result, once.
+  std::optional<Observation> TakeObservation();
+
+  // The kept connection ended while resting; cleared by Begin(). A reason to ask at once.
+  bool lost_connection() const { return lost_connection_; }
+
+ private:
+  void Connect(MonoUs now);
+  void Open(MonoUs now);
+  void AdvanceConnecting(MonoUs now, LinkStep step);
+  void StartAsking(MonoUs now);
+  void AdvanceAsking(MonoUs now, LinkStep step);
+  void FinishReading(MonoUs now);
+  void Fail(MonoUs now, Outcome outcome, const std::string& error);
+  void Finish(MonoUs now);
+  std::vector<std::string> RotatedAddresses() const;
+
+  const PlaceKind kind_;
+  const std::string hostname_;
+  const std::uint16_t port_;
+  std::unique_ptr<Link> link_;
+
+  State state_ = State::kResting;
+  LinkStep step_ = LinkStep::kDone;  // what the link waits for
+  Observation current_;
+  std::optional<Observation> finished_;
+  MonoUs deadline_ = 0;
+  MonoUs probe_deadline_ = 0;  // of the whole probe; deadline_ is sooner while resolving
+  MonoUs connected_ = 0;       // when the kept connection was made
+  bool kept_connection_ = false;
+  bool lost_connection_ = false;
+  std::vector<std::string> addresses_;  // last good answer of the resolver
+  std::size_t first_address_ = 0;       // moves on when an address stays silent
+};
+
+}  // namespace pg_status

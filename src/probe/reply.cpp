@@ -1,0 +1,257 @@
+// The probe's query and its answer; see reply.hpp. The two stand together because the columns of
+// one are the other's input.
+
+#include "probe/reply.hpp"
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/lsn.hpp"
+#include "base/number.hpp"
+
+namespace pg_status {
+namespace {
+
+// The columns of ProbeQuery, in order. The first block repeats in each row; a row's last block is
+// one walsender.
+enum Column : std::size_t {
+  kInRecovery,
+  kSystemIdentifier,
+  kControlTimeline,
+  kWalFile,
+  kPostmasterStart,
+  kClusterName,
+  kClock,
+  kWriteLsn,
+  kReceiveLsn,
+  kReplayLsn,
+  kReplayCommit,
+  kReplayPaused,
+  kReceiverPid,
+  kReceiverStatus,
+  kReceiverHost,
+  kReceiverPort,
+  kReceiverTimeline,
+  kReceiverLatestEnd,
+  kSenderPid,
+  kSenderName,
+  kSenderAddress,
+  kSenderState,
+  kSenderSyncState,
+  kSenderSyncPriority,
+  kColumnCount
+};
+
+// in_recovery is read once, in a subquery with OFFSET 0 (which the planner does not pull up),
+// because a promotion may end in mid-query and the functions for a primary are errors in recovery.
+// Once false it stays false.
+//
+// The timeline: a primary writes the one that its current WAL file's name begins with. A standby
+// has no function for it; the control file's are the newest it has certainly reached, its WAL
+// receiver knows better when the role may see it.
+//
+// The walsenders' query has a LIMIT so that the answer stays bounded.
+constexpr std::string_view kQuery =
+    "SELECT f.in_recovery,"
+    " cs.system_identifier,"
+    " CASE WHEN f.in_recovery"
+    "      THEN GREATEST(cc.timeline_id, cr.min_recovery_end_timeline) END,"
+    " CASE WHEN f.in_recovery THEN NULL"
+    "      ELSE pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) END,"
+    " pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time()),"
+    " pg_catalog.current_setting('cluster_name'),"
+    " pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()),"
+    " CASE WHEN f.in_recovery THEN NULL ELSE pg_catalog.pg_current_wal_lsn() END,"
+    " CASE WHEN f.in_recovery THEN pg_catalog.pg_last_wal_receive_lsn() END,"
+    " CASE WHEN f.in_recovery THEN pg_catalog.pg_last_wal_replay_lsn() END,"
+    " CASE WHEN f.in_recovery"
+    "      THEN pg_catalog.date_part('epoch', pg_catalog.pg_last_xact_replay_timestamp()) END,"
+    " CASE WHEN f.in_recovery THEN pg_catalog.pg_is_wal_replay_paused() END,"
+    " w.pid, w.status, w.sender_host, w.sender_port, w.received_tli, w.latest_end_lsn,"
+    " s.pid, s.application_name, pg_catalog.host(s.client_addr), s.state, s.sync_state,"
+    " s.sync_priority"
+    " FROM (SELECT pg_catalog.pg_is_in_recovery() AS in_recovery OFFSET 0) f"
+    " CROSS JOIN pg_catalog.pg_control_system() cs"
+    " CROSS JOIN pg_catalog.pg_control_checkpoint() cc"
+    " CROSS JOIN pg_catalog.pg_control_recovery() cr"
+    " LEFT JOIN pg_catalog.pg_stat_wal_receiver w ON true"
+    " LEFT JOIN (SELECT * FROM pg_catalog.pg_stat_replication LIMIT 1000) s ON true";
+
+// A cell of a walsender or a setting: enough for any real one, and no more.
+constexpr std::size_t kMaxText = 255;
+
+// Reads the cells of one row; remembers the first one that makes no sense.
+class RowReader {
+ public:
+  RowReader(const Rows& rows, std::size_t row) : rows_(rows), row_(row) {}
+
+  bool IsNull(Column column) const { return !rows_.Cell(row_, column).has_value(); }
+
+  std::string Text(Column column) const {
+    const auto cell = rows_.Cell(row_, column);
+    return cell ? std::string(cell->substr(0, kMaxText)) : std::string();
+  }
+
+  std::optional<bool> Bool(Column column, const char* what) {
+    const auto cell = rows_.Cell(row_, column);
+    if (!cell) return std::nullopt;
+    if (*cell == "t") return true;
+    if (*cell == "f") return false;
+    return Bad<bool>(what);
+  }
+
+  std::optional<std::uint64_t> Number(Column column, std::uint64_t max, const char* what) {
+    const auto cell = rows_.Cell(row_, column);
+    if (!cell) return std::nullopt;
+    const auto number = ParseUint64(*cell);
+    if (!number || *number > max) return Bad<std::uint64_t>(what);
+    return number;
+  }
+
+  // system_identifier is an unsigned number that SQL shows as a signed one.
+  std::optional<std::uint64_t> Identifier(Column column, const char* what) {
+    const auto cell = rows_.Cell(row_, column);
+    if (!cell) return std::nullopt;
+    const bool negative = !cell->empty() && cell->front() == '-';
+    const auto number = ParseUint64(negative ? cell->substr(1) : *cell);
+    if (!number) return Bad<std::uint64_t>(what);
+    return negative ? std::uint64_t{0} - *number : *number;
+  }
+
+  std::optional<Lsn> Position(Column column, const char* what) {
+    const auto cell = rows_.Cell(row_, column);
+    if (!cell) return std::nullopt;
+    const auto lsn = ParseLsn(*cell);
+    if (!lsn) return Bad<Lsn>(what);
+    return lsn;
+  }
+
+  // Seconds since 1970 as a float8 prints them, to microseconds.
+  std::optional<WallUs> Seconds(Column column, const char* what) {
+    const auto cell = rows_.Cell(row_, column);
+    if (!cell) return std::nullopt;
+    const std::size_t point = cell->find('.');
+    const auto whole = ParseUint64(cell->substr(0, point));
+    // year 9999; what is beyond overflows nothing, but is no clock either
+    if (!whole || *whole > 253402300799ULL) return Bad<WallUs>(what);
+    std::string digits =
+        point == std::string_view::npos ? "0" : std::string(cell->substr(point + 1, 6));
+    digits.resize(6, '0');
+    const auto fraction = ParseUint64(digits);
+    if (!fraction) return Bad<WallUs>(what);
+    return static_cast<WallUs>(*whole * kUsPerSecond + *fraction);
+  }
+
+  std::optional<std::uint32_t> TimelineOfWalFile(Column column, const char* what) {
+    const auto cell = rows_.Cell(row_, column);
+    if (!cell) return std::nullopt;
+    const auto lsn = ParseLsn(std::string("0/") + std::string(cell->substr(0, 8)));
+    if (cell->size() != 24 || !lsn || *lsn == 0) return Bad<std::uint32_t>(what);
+    return static_cast<std::uint32_t>(*lsn);
+  }
+
+  const std::string& complaint() const { return complaint_; }
+
+ private:
+  template <typename T>
+  std::optional<T> Bad(const char* what) {
+    if (complaint_.empty()) complaint_ = std::string("the answer has no usable ") + what;
+    return std::nullopt;
+  }
+
+  const Rows& rows_;
+  std::size_t row_;
+  std::string complaint_;
+};
+
+constexpr std::uint64_t kMaxTimeline = std::numeric_limits<std::uint32_t>::max();
+
+std::optional<WalReceiver> ReadReceiver(RowReader& row, bool& details_hidden) {
+  if (row.IsNull(kReceiverPid)) return std::nullopt;
+  WalReceiver receiver;
+  // Without pg_monitor the view shows that there is a WAL receiver and nothing else of it.
+  if (row.IsNull(kReceiverStatus)) {
+    details_hidden = true;
+    return receiver;
+  }
+  receiver.details_known = true;
+  receiver.streaming = row.Text(kReceiverStatus) == "streaming";
+  receiver.sender_host = row.Text(kReceiverHost);
+  receiver.sender_port =
+      static_cast<int>(row.Number(kReceiverPort, 65535, "WAL receiver port").value_or(0));
+  receiver.timeline = static_cast<std::uint32_t>(
+      row.Number(kReceiverTimeline, kMaxTimeline, "WAL receiver timeline").value_or(0));
+  receiver.latest_end_lsn = row.Position(kReceiverLatestEnd, "WAL receiver position");
+  return receiver;
+}
+
+void ReadSenders(const Rows& rows, Facts& facts) {
+  for (std::size_t i = 0; i < rows.rows() && facts.senders.size() < kMaxSenders; ++i) {
+    RowReader row(rows, i);
+    if (row.IsNull(kSenderPid)) continue;
+    // Likewise: a role without pg_monitor sees that somebody streams, not who.
+    if (row.IsNull(kSenderState)) {
+      facts.details_hidden = true;
+      continue;
+    }
+    Sender sender;
+    sender.application_name = row.Text(kSenderName);
+    sender.client_addr = row.Text(kSenderAddress);
+    sender.state = row.Text(kSenderState);
+    sender.sync_state = row.Text(kSenderSyncState);
+    sender.sync_priority =
+        static_cast<int>(row.Number(kSenderSyncPriority, 1000000, "priority").value_or(0));
+    facts.senders.push_back(std::move(sender));
+  }
+}
+
+}  // namespace
+
+std::string_view ProbeQuery() { return kQuery; }
+
+Result<Facts> ParseReply(const Rows& rows, int server_version) {
+  if (rows.rows() == 0 || rows.columns() != kColumnCount) {
+    return Error{"the answer has another shape than a PostgreSQL server's"};
+  }
+  RowReader row(rows, 0);
+  Facts facts;
+  facts.server_version = server_version;
+
+  const auto in_recovery = row.Bool(kInRecovery, "recovery state");
+  const auto identifier = row.Identifier(kSystemIdentifier, "system identifier");
+  const auto clock = row.Seconds(kClock, "clock");
+  const auto start = row.Seconds(kPostmasterStart, "start time");
+  if (!in_recovery || !identifier || !clock || !start) {
+    return Error{row.complaint().empty() ? "the answer lacks a needed fact" : row.complaint()};
+  }
+  facts.in_recovery = *in_recovery;
+  facts.system_identifier = *identifier;
+  facts.clock = *clock;
+  facts.postmaster_start = *start;
+  facts.cluster_name = row.Text(kClusterName);
+  facts.write_lsn = row.Position(kWriteLsn, "write position");
+  facts.receive_lsn = row.Position(kReceiveLsn, "receive position");
+  facts.replay_lsn = row.Position(kReplayLsn, "replay position");
+  facts.replay_commit = row.Seconds(kReplayCommit, "time of the last replayed commit");
+  facts.replay_paused = row.Bool(kReplayPaused, "replay state").value_or(false);
+  facts.receiver = ReadReceiver(row, facts.details_hidden);
+
+  if (facts.in_recovery) {
+    facts.timeline = static_cast<std::uint32_t>(
+        row.Number(kControlTimeline, kMaxTimeline, "timeline").value_or(0));
+    if (facts.receiver && facts.receiver->timeline > facts.timeline) {
+      facts.timeline = facts.receiver->timeline;
+    }
+  } else {
+    facts.timeline = row.TimelineOfWalFile(kWalFile, "WAL file name").value_or(0);
+    if (!facts.write_lsn) return Error{"the answer has no usable write position"};
+  }
+  if (!row.complaint().empty()) return Error{row.complaint()};
+  ReadSenders(rows, facts);
+  return facts;
+}
+
+}  // namespace pg_status
