@@ -1,0 +1,36 @@
+// When a host is to be asked again. Knows verdicts and intervals, not timers or sockets.
+#include <algorithm>
+
+#include "judge/judge.hpp"
+
+namespace pg_status {
+namespace {
+
+// Something is wrong that concerns everybody: the next primary may turn up at any host.
+bool ClusterInDoubt(const ClusterVerdict& cluster) {
+  if (!cluster.primary || cluster.live_primaries > 1) return true;
+  return cluster.hosts[*cluster.primary].liveness == Liveness::kSuspect;
+}
+
+// A healthy server has just ended our session: asking again at once clears it up. Only for the
+// failure that made the host suspect, and not right after a success: a server that ends every
+// session it gets must not be asked in an endless row without a pause.
+bool FirstTermination(const HostVerdict& host, const Limits& limits) {
+  return host.last_outcome == Outcome::kTerminated && host.fails == 1 &&
+         host.last_change == host.last_check &&
+         host.last_check - host.last_success >= limits.fast_poll_interval_us;
+}
+
+}  // namespace
+
+MonoUs NextProbe(const ClusterVerdict& cluster, std::size_t index, const Limits& limits,
+                 MonoUs started, MonoUs ended) {
+  const HostVerdict& host = cluster.hosts[index];
+  if (started == 0 || FirstTermination(host, limits)) return ended;
+  const bool fast = host.liveness == Liveness::kSuspect || ClusterInDoubt(cluster);
+  const MonoUs interval = fast ? std::min(limits.fast_poll_interval_us, limits.poll_interval_us)
+                               : limits.poll_interval_us;
+  return std::max(started + interval, ended);
+}
+
+}  // namespace pg_status

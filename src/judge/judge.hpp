@@ -1,0 +1,62 @@
+// Observations -> verdicts. Pure functions: the last verdict and `now` are arguments, nothing is
+// kept here.
+//
+// Two steps, because probes of different hosts end at different times:
+//   RecordObservation  one host: liveness and last known facts   (liveness.cpp)
+//   JudgeCluster       all hosts: roles, the primary, split brain (topology.cpp),
+//                      lag (lag.cpp), who streams from whom       (replication.cpp)
+// DescribeChanges compares two verdicts and says in words what changed (changes.cpp)
+// NextProbe says when a host is to be asked again                      (cadence.cpp)
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "config/hosts.hpp"
+#include "config/limits.hpp"
+#include "judge/verdict.hpp"
+#include "probe/observation.hpp"
+
+#include "base/cpp_only.hpp"
+
+namespace pg_status {
+
+// Liveness of one host after one probe: unknown -> up -> suspect (1..max_fails-1 failures in a row)
+// -> down; one success = up. A host that never answered stays unknown until max_fails. Facts of the
+// last success are kept through failures. kTerminated counts as at most one failure: after it,
+// `fails` is never raised above 1 by another kTerminated.
+void RecordObservation(HostVerdict& host, const Observation& observation, const Limits& limits);
+
+// Judges all hosts anew from what is recorded of each. own_system_identifier: this server's (0
+// unknown). Updates cluster.clock with the chosen primary's report. `entries` and cluster.hosts
+// have the same size and order.
+void JudgeCluster(ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
+                  const Limits& limits, std::uint64_t own_system_identifier, MonoUs now);
+
+// When the next probe of host `index` should start, given when its last one started and ended (0 =
+// never probed: now). poll_interval start to start; fast_poll_interval while the host is suspect,
+// while no primary is known, while the primary is suspect or several hosts claim the role; and at
+// once after the first kTerminated of a row (but not right after a success: a server that ends
+// every session must not be asked without a pause). Never before `ended`; overruns do not
+// accumulate.
+MonoUs NextProbe(const ClusterVerdict& cluster, std::size_t index, const Limits& limits,
+                 MonoUs started, MonoUs ended);
+
+// One line of log for people. kInfo becomes LOG, kWarning WARNING.
+struct LogLine {
+  enum class Level : std::uint8_t { kInfo, kWarning };
+  Level level = Level::kInfo;
+  std::string message;  // short, lower case, no period; names the host in double quotes
+  std::string detail;   // full sentences, or ""
+  std::string hint;     // full sentences, or ""
+};
+
+// One line per change of verdict: host, from, to, why. Nothing when nothing changed. A repeated
+// failure is counted and told when it ends. `before` and `after` must be of the same entries.
+std::vector<LogLine> DescribeChanges(const ClusterVerdict& before, const ClusterVerdict& after,
+                                     const std::vector<HostEntry>& entries);
+
+}  // namespace pg_status

@@ -1,0 +1,92 @@
+// Liveness of one host, and what its last good probe said. Knows nothing of the other hosts: roles,
+// the primary and lag are judged elsewhere, from what is recorded here.
+//
+//   state     good probe   failure, fails < max_fails   failure, fails >= max_fails
+//   unknown   up           unknown                      down
+//   up        up           suspect                      down
+//   suspect   up           suspect                      down
+//   down      up           down                         down
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+
+#include "judge/judge.hpp"
+
+namespace pg_status {
+namespace {
+
+void SetLiveness(HostVerdict& host, Liveness liveness, MonoUs when) {
+  if (host.liveness == liveness) return;
+  host.liveness = liveness;
+  host.last_change = when;
+}
+
+// One start of one server.
+bool SameRun(const Facts& a, const Facts& b) {
+  return a.system_identifier == b.system_identifier && a.postmaster_start == b.postmaster_start;
+}
+
+// A standby learns its timeline from its control file, which is written at restart points only, or
+// from a WAL receiver, which may be gone by the next probe. Within one run of the server the
+// timeline it replays never goes back, so the newest one told is right.
+std::uint32_t RememberedTimeline(const HostVerdict& host, const Facts& told) {
+  const bool same_standby =
+      host.facts && host.facts->in_recovery && told.in_recovery && SameRun(*host.facts, told);
+  return same_standby ? std::max(host.facts->timeline, told.timeline) : told.timeline;
+}
+
+// A running primary can become a standby only by a restart, so two good probes of the same run
+// prove that it was a primary all the time between them, whatever happened to the probes in
+// between.
+MonoUs PrimarySince(const HostVerdict& host, const Facts& told, MonoUs finished) {
+  if (told.in_recovery) return 0;
+  const bool goes_on = host.primary_since != 0 && host.facts && SameRun(*host.facts, told) &&
+                       host.facts->timeline == told.timeline;
+  return goes_on ? host.primary_since : finished;
+}
+
+void RecordSuccess(HostVerdict& host, const Observation& observation) {
+  const std::uint32_t timeline = RememberedTimeline(host, observation.facts);
+  host.primary_since = PrimarySince(host, observation.facts, observation.finished);
+  host.facts = observation.facts;
+  host.facts->timeline = timeline;
+  host.facts_asked = observation.asked;
+  host.facts_finished = observation.finished;
+  host.peer_address = observation.peer_address;
+  host.last_success = observation.finished;
+  host.last_error.clear();
+  host.fails = 0;
+  SetLiveness(host, Liveness::kUp, observation.finished);
+}
+
+void RecordFailure(HostVerdict& host, const Observation& observation, const Limits& limits) {
+  host.last_error = observation.error;
+  // A server that ends our session is running: that alone must never make it look down.
+  const bool evidence = observation.outcome != Outcome::kTerminated;
+  if (!evidence) {
+    host.fails = std::max(host.fails, 1);
+  } else if (host.fails < std::numeric_limits<int>::max()) {
+    ++host.fails;
+  }
+  if (evidence && host.fails >= limits.max_fails) {
+    host.primary_since = 0;
+    SetLiveness(host, Liveness::kDown, observation.finished);
+  } else if (host.liveness == Liveness::kUp) {
+    SetLiveness(host, Liveness::kSuspect, observation.finished);
+  }
+}
+
+}  // namespace
+
+void RecordObservation(HostVerdict& host, const Observation& observation, const Limits& limits) {
+  host.checked = true;
+  host.last_outcome = observation.outcome;
+  host.last_check = observation.finished;
+  if (observation.outcome == Outcome::kOk) {
+    RecordSuccess(host, observation);
+  } else {
+    RecordFailure(host, observation, limits);
+  }
+}
+
+}  // namespace pg_status

@@ -1,0 +1,93 @@
+// What pg_status believes of each host and of the cluster, with what it needs to remember for the
+// next judgement.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/lsn.hpp"
+#include "probe/observation.hpp"
+
+#include "base/cpp_only.hpp"
+
+namespace pg_status {
+
+enum class Liveness : std::uint8_t { kUnknown, kUp, kSuspect, kDown };
+enum class Role : std::uint8_t { kUnknown, kPrimary, kStandby };
+
+// How far a standby is behind. nullopt = unknown, which is never "in sync".
+struct Lag {
+  std::optional<std::uint64_t> ms;
+  std::optional<std::uint64_t> bytes;
+};
+
+// What one host is believed to be. The first block is written by liveness, the second by the
+// judgement of the whole round.
+struct HostVerdict {
+  Liveness liveness = Liveness::kUnknown;
+  int fails = 0;               // consecutive failures
+  bool checked = false;        // a first probe has finished, however it ended
+  std::optional<Facts> facts;  // of the last good probe; kept while suspect and down
+  MonoUs facts_asked = 0;      // when those facts held at the earliest (monotonic, query sent)
+  MonoUs facts_finished = 0;   // when they were read
+  std::string peer_address;    // of the last good probe
+  std::string last_error;      // of the last failure, "" after a success
+  Outcome last_outcome = Outcome::kOk;  // only meaningful when checked
+  MonoUs last_check = 0;                // end of the last probe
+  MonoUs last_success = 0;
+  MonoUs last_change = 0;    // liveness or role changed
+  MonoUs primary_since = 0;  // end of the first of the unbroken row of good probes that saw this
+                             // server as a primary; 0 = none
+
+  Role role = Role::kUnknown;   // kUnknown unless up or suspect
+  bool chosen_primary = false;  // the one that "primary" means
+  bool foreign = false;         // another system identifier: shown, never chosen
+  Lag lag;
+  bool sync_by_time = false;
+  bool sync_by_bytes = false;
+  std::string replication_state;  // from the primary's pg_stat_replication; "" unknown or none
+  std::string sync_state;
+  std::optional<int> sync_priority;
+  std::string
+      upstream;  // name of the host it streams from, or "host:port" as it says; "" unknown or none
+};
+
+// One report of the primary about itself. At `at` it had not yet written beyond `lsn`, so whoever
+// has `lsn` has all that there was at `at`. At `known` it had written that far for certain, so
+// whoever is asked later and has less is behind. (The LSN was read somewhere between the two.)
+struct PrimaryReport {
+  Lsn lsn = kNoLsn;
+  MonoUs at = 0;     // the query was sent
+  MonoUs known = 0;  // the answer was read
+};
+
+// The LSN clock: the primary's own reports, oldest first, of one timeline of one system. `at`
+// rises, `lsn` and `known` never fall. An idle primary repeats its LSN: of such a row of reports
+// the first and the newest are kept, since the first says from when on a standby can be behind it,
+// and the newest says until when a standby that has it was not.
+struct PrimaryClock {
+  std::uint64_t system_identifier = 0;
+  std::uint32_t timeline = 0;  // 0: no primary was known yet
+  std::deque<PrimaryReport> reports;
+  std::optional<std::int64_t>
+      offset;  // primary's wall clock minus our monotonic clock, microseconds
+};
+
+struct ClusterVerdict {
+  std::vector<HostVerdict> hosts;      // in configured order
+  std::optional<std::size_t> primary;  // index of the chosen primary
+  std::size_t live_primaries =
+      0;  // distinct servers of this system that are up or suspect and say they are primary
+  bool split_brain =
+      false;  // two of them were primary at the same time, proved by overlapping observations
+  std::uint64_t system_identifier = 0;  // the one that counts as ours; 0 unknown
+  PrimaryClock clock;
+  bool ready = false;  // every host's first probe has finished; never goes back
+};
+
+}  // namespace pg_status

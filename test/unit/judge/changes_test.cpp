@@ -1,0 +1,233 @@
+// What changed, in words. Each scene tells what happens and which lines that brings.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "judge/judge.hpp"
+#include "judge/scene.hpp"
+
+namespace pg_status {
+namespace {
+
+using Lines = std::vector<std::string>;
+
+// A scene that notes the lines each event brings.
+struct ToldScene : Scene {
+  using Scene::Scene;
+  std::vector<LogLine> told;  // by the last event
+
+  Lines After(std::size_t host, const Observation& observation) {
+    const ClusterVerdict before = cluster;
+    See(host, observation);
+    told = DescribeChanges(before, cluster, entries);
+    Lines messages;
+    for (const LogLine& line : told) messages.push_back(line.message);
+    return messages;
+  }
+  Lines After(std::size_t host, const Facts& facts, std::int64_t ms) {
+    return After(host, Answer(facts, ms));
+  }
+  Lines AfterFailure(std::size_t host, std::int64_t ms, const char* error = "connection refused") {
+    return After(host, Failure(Outcome::kRefused, ms, error));
+  }
+};
+
+constexpr WallUs kStartB = kStart + 5;  // the start that Standby() tells
+
+TEST(Changes, NothingChangedNothingSaid) {
+  ToldScene scene(2);
+  scene.After(0, Primary(1, 100), 1000);
+  scene.After(1, Standby(1, 100), 1000);
+  EXPECT_EQ(scene.After(0, Primary(1, 200), 2000), Lines());
+  EXPECT_EQ(scene.After(1, Standby(1, 150), 2000), Lines());
+}
+
+TEST(Changes, FirstAnswers) {
+  ToldScene scene(2);
+  EXPECT_EQ(scene.After(1, Standby(1, 100), 1000), Lines({"host \"b:5432\" is up: standby"}));
+  EXPECT_EQ(scene.After(0, Primary(1, 100), 1000),
+            Lines({"host \"a:5432\" is up: primary, timeline 1", "primary is \"a:5432\""}));
+}
+
+TEST(Changes, UnknownTimelineIsNotCalledZero) {
+  ToldScene scene(1);
+  EXPECT_EQ(scene.After(0, Primary(0, 100), 1000),
+            Lines({"host \"a:5432\" is up: primary", "primary is \"a:5432\""}));
+}
+
+TEST(Changes, FailuresAreToldOnceAndCountedWhenTheyEnd) {
+  ToldScene scene(1);
+  scene.After(0, Standby(1, 100), 1000);
+  EXPECT_EQ(scene.AfterFailure(0, 1100), Lines({"host \"a:5432\" is suspect: connection refused"}));
+  EXPECT_EQ(scene.AfterFailure(0, 1200), Lines());
+  EXPECT_EQ(scene.AfterFailure(0, 1300, "no answer"),
+            Lines({"host \"a:5432\" is down after 3 failures: no answer"}));
+  for (int i = 0; i < 54; ++i) EXPECT_EQ(scene.AfterFailure(0, 1400 + i), Lines());
+  EXPECT_EQ(scene.After(0, Standby(1, 100), 9000),
+            Lines({"host \"a:5432\" is up again after 57 failures: standby"}));
+}
+
+TEST(Changes, OneFailureIsOneFailure) {
+  ToldScene scene(1);
+  scene.limits.max_fails = 1;
+  scene.After(0, Standby(1, 100), 1000);
+  EXPECT_EQ(scene.AfterFailure(0, 1100, ""), Lines({"host \"a:5432\" is down after 1 failure"}));
+  EXPECT_EQ(scene.After(0, Standby(1, 100), 1200),
+            Lines({"host \"a:5432\" is up again after 1 failure: standby"}));
+}
+
+TEST(Changes, HostThatNeverAnsweredIsToldWhenItIsGivenUp) {
+  ToldScene scene(1);
+  EXPECT_EQ(scene.AfterFailure(0, 1000), Lines());
+  EXPECT_EQ(scene.AfterFailure(0, 1100), Lines());
+  EXPECT_EQ(scene.AfterFailure(0, 1200),
+            Lines({"host \"a:5432\" is down after 3 failures: connection refused"}));
+}
+
+TEST(Changes, Promotion) {
+  ToldScene scene(2);
+  scene.After(0, Primary(1, 100), 1000);
+  scene.After(1, Standby(1, 100), 1000);
+  EXPECT_EQ(scene.After(1, Primary(2, 100, kStartB), 2000),
+            Lines({"host \"b:5432\" changed from standby to primary, timeline 2",
+                   "primary changed from \"a:5432\" to \"b:5432\""}));
+  EXPECT_EQ(scene.told[1].detail,
+            "\"a:5432\" is on timeline 1, \"b:5432\" on the newer timeline 2.");
+}
+
+TEST(Changes, PrimaryLostAndFoundElsewhere) {
+  ToldScene scene(2);
+  scene.After(0, Primary(1, 100), 1000);
+  scene.After(1, Standby(1, 100), 1000);
+  scene.AfterFailure(0, 1100);
+  scene.AfterFailure(0, 1200);
+  EXPECT_EQ(scene.AfterFailure(0, 1300),
+            Lines({"host \"a:5432\" is down after 3 failures: connection refused",
+                   "there is no primary any more (was \"a:5432\")"}));
+  EXPECT_EQ(scene.told[1].detail, "\"a:5432\" is down: connection refused.");
+  EXPECT_EQ(scene.After(1, Primary(2, 100, kStartB), 1400),
+            Lines({"host \"b:5432\" changed from standby to primary, timeline 2",
+                   "primary is \"b:5432\""}));
+}
+
+TEST(Changes, Demotion) {
+  ToldScene scene(1);
+  scene.After(0, Primary(1, 100), 1000);
+  EXPECT_EQ(scene.After(0, Standby(1, 100), 2000),
+            Lines({"host \"a:5432\" changed from primary to standby",
+                   "there is no primary any more (was \"a:5432\")"}));
+  EXPECT_EQ(scene.told[1].detail, "\"a:5432\" is a standby now.");
+}
+
+TEST(Changes, RestartAsStandbyBetweenTwoLooksTellsBothTheReturnAndTheRole) {
+  ToldScene scene(1);
+  scene.After(0, Primary(1, 100), 1000);
+  scene.AfterFailure(0, 1100);
+  EXPECT_EQ(scene.After(0, Standby(1, 100), 1200),
+            Lines({"host \"a:5432\" is up again after 1 failure: standby",
+                   "host \"a:5432\" changed from primary to standby",
+                   "there is no primary any more (was \"a:5432\")"}));
+}
+
+TEST(Changes, SplitBrainBeginsAndEnds) {
+  ToldScene scene(2);
+  scene.After(0, Primary(1, 100), 1000);
+  scene.After(1, Primary(2, 100, kStartB), 1500);
+  EXPECT_EQ(scene.After(0, Primary(1, 100), 2000), Lines());
+  EXPECT_EQ(scene.After(1, Primary(2, 100, kStartB), 2500),
+            Lines({"split brain: 2 servers are primary at the same time: \"a:5432\" (timeline 1), "
+                   "\"b:5432\" (timeline 2)"}));
+  EXPECT_EQ(scene.told[0].level, LogLine::Level::kWarning);
+  EXPECT_EQ(scene.told[0].detail, "\"b:5432\" is chosen: its timeline is the highest.");
+  EXPECT_NE(scene.told[0].hint, "");
+  EXPECT_EQ(scene.After(1, Primary(2, 200, kStartB), 3500), Lines());
+
+  EXPECT_EQ(scene.After(0, Standby(2, 100, kStart + 9), 4000),
+            Lines({"host \"a:5432\" changed from primary to standby", "split brain is over"}));
+  EXPECT_EQ(scene.told[1].level, LogLine::Level::kInfo);
+  EXPECT_EQ(scene.told[1].detail, "The primary is \"b:5432\".");
+}
+
+TEST(Changes, SplitBrainOnOneTimelineSaysWhyTheFirstIsChosen) {
+  ToldScene scene(2);
+  for (int ms : {1000, 2000}) {
+    scene.After(0, Primary(1, 100), ms);
+    scene.After(1, Primary(1, 100, kStartB), ms);
+  }
+  ASSERT_EQ(scene.told.size(), 1U);
+  EXPECT_EQ(scene.told[0].detail,
+            "\"a:5432\" is chosen: it comes first among servers on the same timeline.");
+}
+
+TEST(Changes, SplitBrainOfManyNamesOnlySome) {
+  ToldScene scene(12);
+  const ClusterVerdict before = scene.cluster;
+  for (int ms : {1000, 2000}) {
+    for (std::size_t i = 0; i < 12; ++i) {
+      scene.Answers(i, Primary(1, 100, kStart + static_cast<WallUs>(i) + 1), ms);
+    }
+  }
+  const std::vector<LogLine> told = DescribeChanges(before, scene.cluster, scene.entries);
+  const std::string& message = told.back().message;
+  EXPECT_NE(message.find("12 servers are primary"), std::string::npos) << message;
+  EXPECT_NE(message.find("\"h:5432\" (timeline 1) and 4 more"), std::string::npos) << message;
+  EXPECT_EQ(message.find("\"i:5432\""), std::string::npos) << message;
+}
+
+TEST(Changes, HostOfAnotherClusterIsAWarningOnce) {
+  ToldScene scene(2);
+  scene.After(0, Primary(1, 100), 1000);
+  Facts foreign = Standby(1, 100);
+  foreign.system_identifier = kOtherSystem;
+  EXPECT_EQ(scene.After(1, foreign, 1000), Lines({"host \"b:5432\" is up: standby",
+                                                  "host \"b:5432\" belongs to another cluster"}));
+  EXPECT_EQ(scene.told[1].level, LogLine::Level::kWarning);
+  EXPECT_EQ(scene.told[1].detail,
+            "Its system identifier is 7000000000000000002, that of this cluster is "
+            "7000000000000000001.");
+  EXPECT_EQ(scene.After(1, foreign, 2000), Lines());
+  for (int ms : {2100, 2200, 2300}) scene.AfterFailure(1, ms);
+  EXPECT_EQ(scene.After(1, foreign, 3000),
+            Lines({"host \"b:5432\" is up again after 3 failures: standby"}));
+  EXPECT_EQ(scene.After(1, Standby(1, 100), 4000),
+            Lines({"host \"b:5432\" belongs to this cluster now"}));
+}
+
+TEST(Changes, HiddenDetailsAreToldOnceWithTheCure) {
+  ToldScene scene(1);
+  Facts facts = Primary(1, 100);
+  facts.details_hidden = true;
+  EXPECT_EQ(scene.After(0, facts, 1000).size(), 3U);
+  EXPECT_EQ(scene.told[1].message, "host \"a:5432\" does not show all its details");
+  EXPECT_EQ(scene.told[1].level, LogLine::Level::kInfo);
+  EXPECT_NE(scene.told[1].hint.find("pg_monitor"), std::string::npos);
+  EXPECT_EQ(scene.After(0, facts, 2000), Lines());
+  for (int ms : {2100, 2200, 2300}) scene.AfterFailure(0, ms);
+  for (const std::string& line : scene.After(0, facts, 3000)) {
+    EXPECT_EQ(line.find("details"), std::string::npos) << line;
+  }
+}
+
+TEST(Changes, OnlySplitBrainAndForeignHostsAreWarnings) {
+  ToldScene scene(2);
+  std::vector<LogLine> all;
+  const auto note = [&] { all.insert(all.end(), scene.told.begin(), scene.told.end()); };
+  scene.After(0, Primary(1, 100), 1000), note();
+  scene.After(1, Standby(1, 100), 1000), note();
+  for (int ms : {1100, 1200, 1300}) scene.AfterFailure(0, ms), note();
+  scene.After(1, Primary(2, 100, kStartB), 1400), note();
+  scene.After(0, Standby(2, 100, kStart + 9), 2000), note();
+  EXPECT_EQ(all.size(), 9U);
+  for (const LogLine& line : all) EXPECT_EQ(line.level, LogLine::Level::kInfo) << line.message;
+}
+
+TEST(Changes, EmptyListHasNothingToSay) {
+  ToldScene scene(0);
+  const ClusterVerdict before = scene.cluster;
+  scene.Judge(1000);
+  EXPECT_TRUE(DescribeChanges(before, scene.cluster, scene.entries).empty());
+}
+
+}  // namespace
+}  // namespace pg_status
