@@ -1,0 +1,23 @@
+// The raw status port's words: this node's own state in one line. The client sends nothing.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/cpp_only.hpp"
+
+namespace pg_status {
+
+// The state of this server, read live for each answer (never from a poll).
+enum class NodeState : std::uint8_t {
+  kStarting,  // crash recovery, recovery before the consistent point, or hot_standby = off
+  kPrimary,   // recovery is over
+  kStandby,   // a hot standby that accepts connections
+  kStopping,  // a smart shutdown was requested: no new sessions
+};
+
+// "MASTER\n", "STANDBY\n", "STARTING\n" or "STOPPING\n". No word contains another: load balancers
+// match substrings.
+std::string_view RawLine(NodeState state);
+
+}  // namespace pg_status

@@ -1,0 +1,258 @@
+// Verdicts -> Snapshot: what each column says for a host in each state. Knows nothing of how the
+// verdicts came about, nor of the shared memory and the lock that the snapshot is copied under.
+//
+// The rule behind the columns: a host that answers now, or did so a moment ago (up, suspect), is
+// described in full; of one that does not (down, or unknown so far) only what stays true is kept,
+// which is who it is and what was last known of its identity. Old lag is worse than none.
+#include "publish/build_snapshot.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+#include <optional>
+#include <type_traits>
+
+#include "base/fixed_text.hpp"
+
+namespace pg_status {
+namespace {
+
+// Shared memory holds plain data only, and it is copied and compared byte by byte: a hole between
+// two members would be bytes that nobody wrote. So every offset is the sum of the sizes before it.
+static_assert(std::is_trivially_copyable_v<PgstHost> && std::is_standard_layout_v<PgstHost>);
+static_assert(std::is_trivially_copyable_v<PgstSnapshot> &&
+              std::is_standard_layout_v<PgstSnapshot>);
+
+constexpr std::size_t kHostTextsBefore = PGST_NAME_SIZE + PGST_HOSTNAME_SIZE + 2 * PGST_LABEL_SIZE;
+constexpr std::size_t kHostTextsAfter = 2 * PGST_LABEL_SIZE + PGST_NAME_SIZE + PGST_ERROR_SIZE;
+static_assert(offsetof(PgstHost, weight) == kHostTextsBefore);
+static_assert(offsetof(PgstHost, role) == kHostTextsBefore + 8 + 4);
+static_assert(offsetof(PgstHost, sync_priority) == offsetof(PgstHost, role) + 16);
+static_assert(offsetof(PgstHost, lag_ms) == offsetof(PgstHost, sync_priority) + 5 * 4);
+static_assert(offsetof(PgstHost, replication_state) == offsetof(PgstHost, lag_ms) + 7 * 8);
+static_assert(sizeof(PgstHost) == offsetof(PgstHost, replication_state) + kHostTextsAfter);
+
+static_assert(offsetof(PgstSnapshot, generation) == 4 * 4);
+static_assert(offsetof(PgstSnapshot, ready) == offsetof(PgstSnapshot, generation) + 3 * 8);
+static_assert(offsetof(PgstSnapshot, live_primaries) == offsetof(PgstSnapshot, ready) + 4);
+static_assert(offsetof(PgstSnapshot, system_identifier) ==
+              offsetof(PgstSnapshot, live_primaries) + 4);
+static_assert(offsetof(PgstSnapshot, dc) == offsetof(PgstSnapshot, system_identifier) + 4 * 8 + 8);
+static_assert(offsetof(PgstSnapshot, hosts) == offsetof(PgstSnapshot, dc) + 2 * PGST_LABEL_SIZE);
+static_assert(sizeof(PgstSnapshot) == offsetof(PgstSnapshot, hosts) + sizeof(PgstHost));
+
+// One moment on both clocks, to turn the times of the core into times for people.
+struct Moment {
+  MonoUs mono = 0;
+  WallUs wall = 0;
+
+  WallUs ToWall(MonoUs then) const { return then == 0 ? 0 : wall - (mono - then); }
+};
+
+std::uint8_t Flag(bool value) { return value ? 1 : 0; }
+
+bool IsLive(const HostVerdict& verdict) {
+  return verdict.liveness == Liveness::kUp || verdict.liveness == Liveness::kSuspect;
+}
+
+std::uint8_t StateOf(Liveness liveness) {
+  switch (liveness) {
+    case Liveness::kUp:
+      return PGST_STATE_UP;
+    case Liveness::kSuspect:
+      return PGST_STATE_SUSPECT;
+    case Liveness::kDown:
+      return PGST_STATE_DOWN;
+    case Liveness::kUnknown:
+      break;
+  }
+  return PGST_STATE_UNKNOWN;
+}
+
+std::uint8_t RoleOf(Role role) {
+  switch (role) {
+    case Role::kPrimary:
+      return PGST_ROLE_PRIMARY;
+    case Role::kStandby:
+      return PGST_ROLE_STANDBY;
+    case Role::kUnknown:
+      break;
+  }
+  return PGST_ROLE_UNKNOWN;
+}
+
+// From the settings: known of every host, asked or not.
+void FillIdentity(const HostEntry& entry, PgstHost& host) {
+  CopyFixedText(host.name, entry.name);
+  CopyFixedText(host.hostname, entry.hostname);
+  CopyFixedText(host.dc, entry.dc);
+  CopyFixedText(host.geo, entry.geo);
+  host.weight = entry.weight;
+  host.port = entry.port;
+}
+
+// How the probes of it went.
+void FillHistory(const HostVerdict& verdict, const Moment& moment, PgstHost& host) {
+  host.checked = 1;
+  host.state = StateOf(verdict.liveness);
+  host.fails = verdict.fails;
+  host.last_check_wall = moment.ToWall(verdict.last_check);
+  host.last_success_wall = moment.ToWall(verdict.last_success);
+  host.last_change_wall = moment.ToWall(verdict.last_change);
+  CopyFixedText(host.last_error, verdict.last_error);
+}
+
+// What was last seen of the server behind the name; a server that is down is still that server.
+void FillLastSeen(const HostVerdict& verdict, const Facts& facts, const LocalNode& local,
+                  PgstHost& host) {
+  host.foreign = Flag(verdict.foreign);
+  host.self = Flag(facts.system_identifier != 0 && facts.postmaster_start != 0 &&
+                   facts.system_identifier == local.system_identifier &&
+                   facts.postmaster_start == local.postmaster_start);
+  host.timeline = facts.timeline;
+  host.system_identifier = facts.system_identifier;
+  host.server_version = facts.server_version;
+}
+
+void FillPosition(const HostVerdict& verdict, const Facts& facts, PgstHost& host) {
+  const std::optional<Lsn> lsn = verdict.role == Role::kPrimary   ? facts.write_lsn
+                                 : verdict.role == Role::kStandby ? facts.replay_lsn
+                                                                  : std::nullopt;
+  host.lsn = lsn.value_or(kNoLsn);
+  host.has_lsn = Flag(host.lsn != kNoLsn);
+}
+
+// The chosen primary is what the others are measured against, so it is never behind, and nobody
+// above it sends to it.
+void FillChosenPrimary(PgstHost& host) {
+  host.primary = 1;
+  host.has_lag_ms = 1;
+  host.has_lag_bytes = 1;
+  host.sync_by_time = 1;
+  host.sync_by_bytes = 1;
+}
+
+void FillReplication(const HostVerdict& verdict, PgstHost& host) {
+  host.has_lag_ms = Flag(verdict.lag.ms.has_value());
+  host.lag_ms = verdict.lag.ms.value_or(0);
+  host.has_lag_bytes = Flag(verdict.lag.bytes.has_value());
+  host.lag_bytes = verdict.lag.bytes.value_or(0);
+  host.sync_by_time = Flag(verdict.sync_by_time && verdict.lag.ms);
+  host.sync_by_bytes = Flag(verdict.sync_by_bytes && verdict.lag.bytes);
+  CopyFixedText(host.replication_state, verdict.replication_state);
+  CopyFixedText(host.sync_state, verdict.sync_state);
+  CopyFixedText(host.upstream, verdict.upstream);
+  host.has_sync_priority = Flag(verdict.sync_priority.has_value());
+  host.sync_priority = verdict.sync_priority.value_or(0);
+}
+
+// What the host itself says of its WAL receiver and its replay.
+void FillReceiver(const HostVerdict& verdict, const Facts& facts, PgstHost& host) {
+  if (verdict.role == Role::kStandby) {
+    host.has_replay_paused = 1;
+    host.replay_paused = Flag(facts.replay_paused);
+  }
+  // Any role can see that there is no receiver; what a receiver does takes pg_monitor to see.
+  if (!facts.receiver) {
+    host.has_streaming = 1;
+  } else if (facts.receiver->details_known) {
+    host.has_streaming = 1;
+    host.streaming = Flag(facts.receiver->streaming);
+  }
+}
+
+PgstHost MakeHost(const HostEntry& entry, const HostVerdict& verdict, bool chosen_primary,
+                  const LocalNode& local, const Moment& moment) {
+  PgstHost host{};
+  FillIdentity(entry, host);
+  if (!verdict.checked) return host;
+  FillHistory(verdict, moment, host);
+  if (!verdict.facts) return host;
+  FillLastSeen(verdict, *verdict.facts, local, host);
+  if (!IsLive(verdict)) return host;
+  host.role = RoleOf(verdict.role);
+  FillPosition(verdict, *verdict.facts, host);
+  FillReceiver(verdict, *verdict.facts, host);
+  if (chosen_primary) {
+    FillChosenPrimary(host);
+  } else {
+    FillReplication(verdict, host);
+  }
+  return host;
+}
+
+// All but hosts[], host_count and primary.
+void FillCluster(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
+                 const Limits& limits, const LocalNode& local, MonoUs now, PgstSnapshot& out) {
+  out.layout = PGST_SNAPSHOT_LAYOUT;
+  out.generation += 1;
+  out.made_mono = now;
+  out.stale_after = StaleAfter(limits);
+  out.ready = Flag(cluster.ready);
+  out.split_brain = Flag(cluster.split_brain);
+  out.dc_counts = Flag(DcLocality(local.dc, entries).counts);
+  out.geo_counts = Flag(GeoLocality(local.geo, entries).counts);
+  out.live_primaries = static_cast<std::uint32_t>(cluster.live_primaries);
+  out.system_identifier = cluster.system_identifier;
+  out.sync_max_lag_ms = limits.sync_max_lag_ms;
+  out.sync_max_lag_bytes = limits.sync_max_lag_bytes;
+  const bool reported = !cluster.clock.reports.empty();
+  out.newest_lsn = reported ? cluster.clock.reports.back().lsn : kNoLsn;
+  out.newest_timeline = reported ? cluster.clock.timeline : 0;
+  out.reserved = 0;
+  CopyFixedText(out.dc, local.dc);
+  CopyFixedText(out.geo, local.geo);
+}
+
+Locality LocalityOf(const std::string& local, const std::vector<HostEntry>& entries,
+                    std::string HostEntry::*label) {
+  const auto has_label = [label](const HostEntry& entry) { return !(entry.*label).empty(); };
+  Locality locality;
+  locality.counts = !local.empty() && std::all_of(entries.begin(), entries.end(), has_label);
+  locality.partial = !locality.counts &&
+                     (!local.empty() || std::any_of(entries.begin(), entries.end(), has_label));
+  return locality;
+}
+
+}  // namespace
+
+void BuildSnapshot(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
+                   const Limits& limits, const LocalNode& local, MonoUs now, WallUs wall_now,
+                   PgstSnapshot& out) {
+  FillCluster(cluster, entries, limits, local, now, out);
+
+  const std::size_t count =
+      std::min<std::size_t>({entries.size(), cluster.hosts.size(), out.max_hosts});
+  const Moment moment{now, wall_now};
+  out.host_count = static_cast<std::uint32_t>(count);
+  out.primary = -1;
+  PgstHost* const hosts = out.hosts;
+  for (std::size_t i = 0; i < count; ++i) {
+    hosts[i] = MakeHost(entries[i], cluster.hosts[i], cluster.primary == i, local, moment);
+    if (hosts[i].primary != 0) out.primary = static_cast<std::int32_t>(i);
+  }
+}
+
+// With P = the larger of poll_interval and poll_timeout: a host that dies right after a good probe
+// fails its next max_fails probes, each P after the other at the latest, and the last of them takes
+// up to P to fail. By then its death would have been published. The two seconds are for a busy
+// machine: a poller that was merely late must not make every node say that it knows nothing.
+std::int64_t StaleAfter(const Limits& limits) {
+  constexpr std::int64_t kGrace = 2 * kUsPerSecond;
+  constexpr std::int64_t kForever = std::numeric_limits<std::int64_t>::max();
+  const std::int64_t round =
+      std::max<std::int64_t>({limits.poll_interval_us, limits.poll_timeout_us, 0});
+  const std::int64_t rounds = std::max<std::int64_t>(limits.max_fails, 1) + 1;
+  if (round > (kForever - kGrace) / rounds) return kForever;
+  return rounds * round + kGrace;
+}
+
+Locality DcLocality(const std::string& local_dc, const std::vector<HostEntry>& entries) {
+  return LocalityOf(local_dc, entries, &HostEntry::dc);
+}
+
+Locality GeoLocality(const std::string& local_geo, const std::vector<HostEntry>& entries) {
+  return LocalityOf(local_geo, entries, &HostEntry::geo);
+}
+
+}  // namespace pg_status

@@ -1,0 +1,46 @@
+// Verdicts -> Snapshot. Copies, bounds and escapes; decides nothing.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "config/hosts.hpp"
+#include "config/limits.hpp"
+#include "judge/verdict.hpp"
+#include "publish/snapshot.h"
+
+#include "base/cpp_only.hpp"
+
+namespace pg_status {
+
+// Where this node is and which server it is.
+struct LocalNode {
+  std::string dc;                       // "" not given
+  std::string geo;                      // "" not given
+  std::uint64_t system_identifier = 0;  // 0 unknown
+  WallUs postmaster_start = 0;          // 0 unknown
+};
+
+// Fills `out`, which has room for out.max_hosts hosts (set by the caller, as many as `entries` at
+// least; more entries are left out). The generation is out.generation + 1. `now` and `wall_now` are
+// the same moment on both clocks. The bytes of hosts beyond host_count are not touched.
+void BuildSnapshot(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
+                   const Limits& limits, const LocalNode& local, MonoUs now, WallUs wall_now,
+                   PgstSnapshot& out);
+
+// After this long without a sign of life from the poller, what it last knew counts as unknown: by
+// then it would have noticed any host going down. Microseconds.
+std::int64_t StaleAfter(const Limits& limits);
+
+// Locality counts in a dimension only if this node and every host have a value there. False and a
+// wish for one (this node has a value, or some host has) is worth a warning: `partial`.
+struct Locality {
+  bool counts = false;
+  bool partial = false;
+};
+Locality DcLocality(const std::string& local_dc, const std::vector<HostEntry>& entries);
+Locality GeoLocality(const std::string& local_geo, const std::vector<HostEntry>& entries);
+
+}  // namespace pg_status

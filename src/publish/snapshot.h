@@ -1,0 +1,123 @@
+/*
+ * The snapshot: all that pg_status knows, as plain data of fixed size.
+ *
+ * It lives in shared memory, written by the poller alone and copied by everyone else, so it holds
+ * no pointers, no handles and nothing with a constructor. Included from C (which owns the lock
+ * around it) and from C++ (which fills and reads copies of it).
+ *
+ * Unknown is a value of its own everywhere: a `has_` flag that is 0, or an empty text. Texts are
+ * NUL-terminated UTF-8. Times named _mono are monotonic microseconds (comparable between the
+ * processes of this machine), those named _wall are microseconds since 1970-01-01 UTC; 0 is
+ * "never".
+ */
+#ifndef PG_STATUS_PUBLISH_SNAPSHOT_H
+#define PG_STATUS_PUBLISH_SNAPSHOT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PGST_SNAPSHOT_LAYOUT 1
+
+#define PGST_NAME_SIZE 264     /* a host entry's name */
+#define PGST_HOSTNAME_SIZE 256 /* a host name, address or socket directory */
+#define PGST_LABEL_SIZE 64     /* dc, geo, application_name, sync_state ... */
+#define PGST_ERROR_SIZE 256    /* the last error, one line */
+
+typedef enum PgstRole {
+  PGST_ROLE_UNKNOWN = 0,
+  PGST_ROLE_PRIMARY = 1,
+  PGST_ROLE_STANDBY = 2
+} PgstRole;
+
+typedef enum PgstState {
+  PGST_STATE_UNKNOWN = 0, /* never answered, and not yet given up */
+  PGST_STATE_UP = 1,
+  PGST_STATE_SUSPECT = 2, /* failed lately; the last values are kept */
+  PGST_STATE_DOWN = 3
+} PgstState;
+
+typedef struct PgstHost {
+  /* who it is: from the settings */
+  char name[PGST_NAME_SIZE];
+  char hostname[PGST_HOSTNAME_SIZE];
+  char dc[PGST_LABEL_SIZE];  /* "" not given */
+  char geo[PGST_LABEL_SIZE]; /* "" not given */
+  double weight;             /* 0 = never for reads */
+  int32_t port;
+
+  /* what it is believed to be */
+  uint8_t role;    /* PgstRole, as observed; unknown unless up or suspect */
+  uint8_t state;   /* PgstState */
+  uint8_t primary; /* it is the chosen primary: "master" in SQL and HTTP */
+  uint8_t foreign; /* another system identifier: shown, never chosen */
+  uint8_t self;    /* it is this very server */
+  uint8_t checked; /* its first probe has finished, however it ended */
+  uint8_t sync_by_time;
+  uint8_t sync_by_bytes;
+  uint8_t has_lag_ms;
+  uint8_t has_lag_bytes;
+  uint8_t has_lsn;
+  uint8_t has_replay_paused;
+  uint8_t replay_paused;
+  uint8_t has_sync_priority;
+  uint8_t has_streaming;
+  uint8_t streaming; /* its WAL receiver streams */
+  int32_t sync_priority;
+  int32_t fails;              /* consecutive */
+  int32_t server_version;     /* 150020; 0 unknown */
+  uint32_t timeline;          /* 0 unknown */
+  uint32_t reserved;          /* keeps what follows at 8 bytes; 0 */
+  uint64_t lag_ms;            /* milliseconds */
+  uint64_t lag_bytes;         /* bytes of WAL */
+  uint64_t lsn;               /* primary: written; standby: replayed */
+  uint64_t system_identifier; /* 0 unknown */
+  int64_t last_check_wall;
+  int64_t last_success_wall;
+  int64_t last_change_wall;
+  char replication_state[PGST_LABEL_SIZE]; /* "" unknown or none */
+  char sync_state[PGST_LABEL_SIZE];        /* "" unknown or none */
+  char upstream[PGST_NAME_SIZE];           /* "" unknown or none */
+  char last_error[PGST_ERROR_SIZE];        /* "" after a success */
+} PgstHost;
+
+typedef struct PgstSnapshot {
+  uint32_t layout;     /* PGST_SNAPSHOT_LAYOUT; 0 = nothing was published yet */
+  uint32_t max_hosts;  /* room in hosts[] */
+  uint32_t host_count; /* hosts[0 .. host_count - 1] are valid, in configured order */
+  int32_t primary;     /* index of the chosen primary, -1 none */
+  uint64_t generation; /* rises with each publication */
+  int64_t made_mono;   /* when it was judged */
+  int64_t
+      stale_after; /* microseconds: a poller silent for longer than this knows nothing any more */
+  uint8_t ready;   /* every host's first probe has finished; never goes back */
+  uint8_t split_brain;
+  uint8_t dc_counts;  /* this node and every host have a dc: prefer the same one */
+  uint8_t geo_counts; /* the same for geo */
+  uint32_t live_primaries;
+  uint64_t system_identifier; /* of the cluster; 0 unknown */
+  uint64_t sync_max_lag_ms;
+  uint64_t sync_max_lag_bytes;
+  /* the newest position known of the primary's timeline, to measure this node's own lag in bytes */
+  uint64_t newest_lsn;      /* 0 unknown */
+  uint32_t newest_timeline; /* its timeline; 0 unknown */
+  uint32_t reserved;
+  char dc[PGST_LABEL_SIZE]; /* where this node is; "" not given */
+  char geo[PGST_LABEL_SIZE];
+  PgstHost hosts[1]; /* max_hosts of them */
+} PgstSnapshot;
+
+/* Bytes of a snapshot with room for n hosts (n >= 1); also the bytes worth copying of one that has
+ * n hosts. */
+static inline size_t pgst_snapshot_size(uint32_t n) {
+  return offsetof(PgstSnapshot, hosts) + sizeof(PgstHost) * (n > 0 ? n : 1);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PG_STATUS_PUBLISH_SNAPSHOT_H */
