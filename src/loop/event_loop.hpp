@@ -1,0 +1,81 @@
+// libuv for this project: one loop, its handles as owned values, and the rule that nothing throws
+// through libuv's C frames.
+//
+// The loop never waits by itself. Whoever embeds it waits until fd() is readable or timeout_ms()
+// has passed, then calls Run().
+#pragma once
+
+#include <uv.h>
+
+#include <cstdint>
+#include <memory>
+#include <new>
+
+#include "base/clock.hpp"
+
+#include "base/cpp_only.hpp"
+
+namespace pg_status {
+
+// libuv frees nothing at once: a handle's memory must outlive its close callback, which only the
+// loop runs.
+template <typename Handle>
+struct HandleCloser {
+  void operator()(Handle* handle) const {
+    uv_close(reinterpret_cast<uv_handle_t*>(handle), [](uv_handle_t* closed) {
+      delete reinterpret_cast<Handle*>(closed);  // NOLINT(cppcoreguidelines-owning-memory)
+    });
+  }
+};
+using TimerHandle = std::unique_ptr<uv_timer_t, HandleCloser<uv_timer_t>>;
+// The descriptor under a poll handle may be closed as soon as the handle was given up.
+using PollHandle = std::unique_ptr<uv_poll_t, HandleCloser<uv_poll_t>>;
+
+class EventLoop {
+ public:
+  EventLoop();
+  ~EventLoop();
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+
+  // Runs what is due, without waiting. Throws std::bad_alloc when a callback ran out of memory.
+  void Run();
+
+  int fd() const { return uv_backend_fd(&loop_); }
+
+  // Milliseconds until Run() is needed again even if fd() stays quiet; -1 for ever, 0 at once.
+  int timeout_ms();
+
+  // Both throw std::bad_alloc. `data` is handed to callbacks through handle->data.
+  TimerHandle NewTimer(void* data);
+  // nullptr when the descriptor cannot be watched.
+  PollHandle NewPoll(int fd, void* data);
+
+  // To be called after a watcher was started in a callback: libuv tells the kernel only when it
+  // next polls.
+  void WatchersChanged() { watchers_changed_ = true; }
+
+  // The wrapper for every callback's body. Out of memory is kept and thrown from Run(), outside
+  // libuv's frames.
+  template <typename Body>
+  void Guard(Body body) noexcept {
+    try {
+      body();
+    } catch (...) {
+      out_of_memory_ = true;
+    }
+  }
+
+  static MonoUs Now() { return static_cast<MonoUs>(uv_hrtime() / 1000); }
+
+ private:
+  uv_loop_t loop_{};
+  bool watchers_changed_ = false;
+  bool out_of_memory_ = false;
+};
+
+// Arms a one-shot timer for a monotonic time; one in the past fires in the next Run(). Millisecond
+// steps, rounded up.
+void ArmTimer(uv_timer_t* timer, MonoUs when, uv_timer_cb callback);
+
+}  // namespace pg_status

@@ -1,0 +1,314 @@
+// The poller's loop; see poller.hpp.
+
+#include "loop/poller.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+namespace pg_status {
+namespace {
+
+// However eager the reasons to ask again are (a server that ends our session each time), a host is
+// not asked more often.
+constexpr std::int64_t kMinProbeGapUs = 20 * kUsPerMs;
+
+// Judging looks at all hosts; with many of them, observations are gathered for a moment first.
+constexpr std::int64_t kGatherUsPerHost = 50;
+constexpr std::int64_t kMaxGatherUs = 50 * kUsPerMs;
+constexpr std::size_t kGatherFromHosts = 32;
+
+// Lines that nobody fetched; more are counted, not kept.
+constexpr std::size_t kMaxLogLines = 1000;
+
+WallUs WallNow() {
+  using std::chrono::duration_cast;
+  using std::chrono::microseconds;
+  using std::chrono::system_clock;
+  return duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+bool SamePlace(const HostEntry& a, const HostEntry& b) {
+  return a.name == b.name && a.kind == b.kind && a.hostname == b.hostname && a.port == b.port;
+}
+
+}  // namespace
+
+Poller::Peer::Peer(Poller& owner, HostEntry host, std::unique_ptr<Link> link)
+    : poller(owner),
+      entry(std::move(host)),
+      probe(entry, std::move(link)),
+      timer(owner.loop_.NewTimer(this)) {}
+
+Poller::Poller(PollerSettings settings) {
+  judge_timer_ = loop_.NewTimer(this);
+  Configure(std::move(settings));
+}
+
+// Watchers go before the connections they watch: libuv must not find a descriptor closed behind its
+// back.
+Poller::~Poller() {
+  for (const auto& peer : peers_) StopWatching(*peer);
+  peers_.clear();
+}
+
+void Poller::Configure(PollerSettings settings) {
+  ReplacePeers(settings.hosts, settings.connection, settings.connection == settings_.connection);
+  const bool same_timeout = settings.limits.poll_timeout_us == settings_.limits.poll_timeout_us;
+  settings_ = std::move(settings);
+  RenewResolver(same_timeout);
+
+  if (snapshot_memory_.empty()) {
+    const std::size_t bytes = pgst_snapshot_size(settings_.max_hosts);
+    snapshot_memory_.assign((bytes + sizeof(std::uint64_t) - 1) / sizeof(std::uint64_t), 0);
+    reinterpret_cast<PgstSnapshot*>(snapshot_memory_.data())->max_hosts = settings_.max_hosts;
+  }
+  WarnOfLocality();
+  // Judged anew, because hosts came, went or moved; what that changes is the administrator's doing
+  // and no news for the log.
+  const MonoUs now = EventLoop::Now();
+  JudgeCluster(cluster_, settings_.hosts, settings_.limits, settings_.local.system_identifier, now);
+  told_ = cluster_;
+  Publish(now);
+  for (const auto& peer : peers_) Schedule(*peer);
+}
+
+void Poller::ReplacePeers(const std::vector<HostEntry>& hosts, const ConnectionOptions& connection,
+                          bool same_connection) {
+  const auto shared_connection = std::make_shared<const ConnectionOptions>(connection);
+  std::vector<std::unique_ptr<Peer>> former = std::move(peers_);
+  std::vector<HostVerdict> verdicts = std::move(cluster_.hosts);
+  peers_.clear();
+  cluster_.hosts.clear();
+
+  for (const HostEntry& entry : hosts) {
+    const auto known = std::find_if(former.begin(), former.end(), [&](const auto& peer) {
+      return peer && SamePlace(peer->entry, entry);
+    });
+    std::unique_ptr<Peer> peer;
+    HostVerdict verdict;
+    if (known != former.end()) {
+      verdict = std::move(verdicts[(*known)->index]);
+      if (same_connection) peer = std::move(*known);
+    }
+    if (!peer) peer = std::make_unique<Peer>(*this, entry, MakeLibpqLink(shared_connection));
+    peer->entry = entry;
+    peer->index = peers_.size();
+    cluster_.hosts.push_back(std::move(verdict));
+    peers_.push_back(std::move(peer));
+  }
+  for (const auto& peer : former) {
+    if (!peer) continue;
+    StopWatching(*peer);
+    if (resolver_) resolver_->Forget(peer.get());
+  }
+}
+
+// The system's resolver settings may be what has changed, so they are read anew with ours.
+void Poller::RenewResolver(bool same_timeout) {
+  if (resolver_ && same_timeout) {
+    resolver_->Reload();
+    return;
+  }
+  resolver_.reset();
+  for (const auto& peer : peers_) peer->looking_up = false;
+  // Half of a probe's time for one name server leaves the other half for a second one.
+  const std::int64_t try_ms = settings_.limits.poll_timeout_us / kUsPerMs / 2;
+  resolver_ =
+      std::make_unique<Resolver>(loop_, static_cast<int>(std::max<std::int64_t>(100, try_ms)));
+}
+
+void Poller::WarnOfLocality() {
+  const bool dc = DcLocality(settings_.local.dc, settings_.hosts).partial;
+  const bool geo = GeoLocality(settings_.local.geo, settings_.hosts).partial;
+  const std::string which = dc && geo ? "dc and geo" : dc ? "dc" : geo ? "geo" : "";
+  if (which != locality_warning_ && !which.empty()) {
+    Log({LogLine::Level::kWarning, fmt::format("{} is not used to prefer near hosts", which),
+         "It counts only when this node and every host have one.",
+         "Set pg_status." + std::string(dc ? "dc" : "geo") +
+             ", and give each entry of pg_status.hosts one."});
+  }
+  locality_warning_ = which;
+}
+
+void Poller::ProbeNow() {
+  const MonoUs now = EventLoop::Now();
+  for (const auto& peer : peers_) {
+    if (peer->probe.state() == PeerProbe::State::kResting) Begin(*peer, now);
+  }
+}
+
+void Poller::Step() {
+  try {
+    loop_.Run();
+  } catch (...) {
+    // A callback was cut short, perhaps before it set its host's timer: no host may drop out of the
+    // round for that.
+    for (const auto& peer : peers_) Schedule(*peer);
+    judgement_due_ = false;
+    ScheduleJudgement();
+    throw;
+  }
+}
+
+// ---------------------------------------------------------------- one host
+
+void Poller::Fired(Peer& peer) {
+  peer.armed_for = kNotArmed;
+  const MonoUs now = EventLoop::Now();
+  if (peer.probe.state() == PeerProbe::State::kResting) {
+    Begin(peer, now);
+    return;
+  }
+  StopWatching(peer);
+  peer.probe.OnDeadline(now);
+  AfterMove(peer);
+}
+
+// libpq may close its socket, or replace it by another one of the same number, in almost any call.
+// The watcher goes first, always, and is made anew for what the probe waits for afterwards.
+void Poller::SocketReady(Peer& peer) {
+  StopWatching(peer);
+  peer.probe.OnSocket(EventLoop::Now());
+  AfterMove(peer);
+}
+
+void Poller::Begin(Peer& peer, MonoUs now) {
+  peer.started = now;
+  StopWatching(peer);
+  peer.probe.Begin(now, settings_.limits);
+  AfterMove(peer);
+}
+
+// The probe has moved: look up what it needs, take its result, watch what it waits for, be there
+// when its time is up.
+void Poller::AfterMove(Peer& peer) {
+  if (peer.probe.needs_addresses() && !peer.looking_up) LookUp(peer);
+  Collect(peer);
+  WatchSocket(peer);
+  Schedule(peer);
+}
+
+// A lookup may outlast the probe that wanted it: its answer then serves the next one.
+void Poller::LookUp(Peer& peer) {
+  peer.looking_up = true;
+  resolver_->Lookup(&peer, peer.entry.hostname,
+                    [this, &peer](std::vector<std::string> addresses, const std::string& error) {
+                      peer.looking_up = false;
+                      StopWatching(peer);
+                      peer.probe.OnResolved(EventLoop::Now(), std::move(addresses), error);
+                      AfterMove(peer);
+                    });
+}
+
+void Poller::StopWatching(Peer& peer) { peer.watch.reset(); }
+
+void Poller::WatchSocket(Peer& peer) {
+  const PeerProbe::Wants wants = peer.probe.wants();
+  const int events = (wants.read ? UV_READABLE : 0) | (wants.write ? UV_WRITABLE : 0);
+  StopWatching(peer);
+  if (wants.fd < 0 || events == 0) return;
+  peer.watch = loop_.NewPoll(wants.fd, &peer);
+  if (!peer.watch) return;  // the deadline ends this probe
+  uv_poll_start(peer.watch.get(), events, [](uv_poll_t* handle, int /*status*/, int /*ready*/) {
+    auto* ready = static_cast<Peer*>(handle->data);
+    ready->poller.loop_.Guard([&] { ready->poller.SocketReady(*ready); });
+  });
+  loop_.WatchersChanged();
+}
+
+void Poller::Collect(Peer& peer) {
+  const std::optional<Observation> observation = peer.probe.TakeObservation();
+  if (!observation) return;
+  peer.ended = observation->finished;
+  RecordObservation(cluster_.hosts[peer.index], *observation, settings_.limits);
+  ScheduleJudgement();
+}
+
+void Poller::Schedule(Peer& peer) {
+  if (peer.probe.state() != PeerProbe::State::kResting) {
+    Arm(peer, peer.probe.deadline());
+    return;
+  }
+  MonoUs next = NextProbe(cluster_, peer.index, settings_.limits, peer.started, peer.ended);
+  // The end of a kept connection is news: ask at once, but not in a circle.
+  if (peer.probe.lost_connection()) {
+    next = std::min(next, peer.started + settings_.limits.fast_poll_interval_us);
+  }
+  if (peer.started != 0) next = std::max(next, peer.started + kMinProbeGapUs);
+  Arm(peer, next);
+}
+
+void Poller::Arm(Peer& peer, MonoUs when) {
+  if (when == peer.armed_for) return;
+  peer.armed_for = when;
+  ArmTimer(peer.timer.get(), when, [](uv_timer_t* timer) {
+    auto* due = static_cast<Peer*>(timer->data);
+    due->poller.loop_.Guard([&] { due->poller.Fired(*due); });
+  });
+}
+
+// ---------------------------------------------------------------- all hosts
+
+void Poller::ScheduleJudgement() {
+  if (judgement_due_) return;
+  judgement_due_ = true;
+  MonoUs when = EventLoop::Now();
+  if (peers_.size() >= kGatherFromHosts) {
+    const auto gather = static_cast<std::int64_t>(peers_.size()) * kGatherUsPerHost;
+    when = std::max(when, last_judged_ + std::min(gather, kMaxGatherUs));
+  }
+  ArmTimer(judge_timer_.get(), when, [](uv_timer_t* timer) {
+    auto* self = static_cast<Poller*>(timer->data);
+    self->loop_.Guard([&] { self->Judge(); });
+  });
+}
+
+void Poller::Judge() {
+  judgement_due_ = false;
+  const MonoUs now = EventLoop::Now();
+  last_judged_ = now;
+  JudgeCluster(cluster_, settings_.hosts, settings_.limits, settings_.local.system_identifier, now);
+  for (LogLine& line : DescribeChanges(told_, cluster_, settings_.hosts)) Log(std::move(line));
+  told_ = cluster_;
+  Publish(now);
+  // What was learned of one host may make another one urgent.
+  for (const auto& peer : peers_) Schedule(*peer);
+}
+
+void Poller::Publish(MonoUs now) {
+  auto* snapshot = reinterpret_cast<PgstSnapshot*>(snapshot_memory_.data());
+  BuildSnapshot(cluster_, settings_.hosts, settings_.limits, settings_.local, now, WallNow(),
+                *snapshot);
+  snapshot_new_ = true;
+}
+
+const PgstSnapshot* Poller::TakeSnapshot() {
+  if (!std::exchange(snapshot_new_, false)) return nullptr;
+  return reinterpret_cast<const PgstSnapshot*>(snapshot_memory_.data());
+}
+
+void Poller::Log(LogLine line) {
+  if (log_.size() < kMaxLogLines) {
+    log_.push_back(std::move(line));
+  } else {
+    ++log_dropped_;
+  }
+}
+
+bool Poller::TakeLogLine(LogLine& line) {
+  if (log_.empty()) {
+    if (log_dropped_ == 0) return false;
+    line = LogLine{};
+    line.message = fmt::format("{} changes were not logged", std::exchange(log_dropped_, 0));
+    return true;
+  }
+  line = std::move(log_.front());
+  log_.pop_front();
+  return true;
+}
+
+}  // namespace pg_status

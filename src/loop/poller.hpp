@@ -1,0 +1,112 @@
+// The poller: drives one PeerProbe per host on the event loop, has their observations judged, and
+// keeps the snapshot and the log lines that result. It decides nothing about hosts itself: when to
+// ask is judge's NextProbe, what to believe is JudgeCluster.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/hosts.hpp"
+#include "config/limits.hpp"
+#include "judge/judge.hpp"
+#include "loop/event_loop.hpp"
+#include "loop/resolver.hpp"
+#include "probe/libpq_link.hpp"
+#include "probe/peer_probe.hpp"
+#include "publish/build_snapshot.hpp"
+
+#include "base/cpp_only.hpp"
+
+namespace pg_status {
+
+struct PollerSettings {
+  std::vector<HostEntry> hosts;
+  ConnectionOptions connection;
+  Limits limits;
+  LocalNode local;
+  std::uint32_t max_hosts = 1;
+};
+
+class Poller {
+ public:
+  explicit Poller(PollerSettings settings);
+  ~Poller();
+  Poller(const Poller&) = delete;
+  Poller& operator=(const Poller&) = delete;
+
+  // Hosts that stay (same name and place) keep what is known of them, and their connection unless
+  // the connection's settings changed. After std::bad_alloc the poller is of no use any more.
+  void Configure(PollerSettings settings);
+
+  // Asks every host now, whatever its turn.
+  void ProbeNow();
+
+  // Runs what is due, without waiting. After std::bad_alloc it may be called again.
+  void Step();
+  int fd() const { return loop_.fd(); }
+  int timeout_ms() { return loop_.timeout_ms(); }
+
+  // A new snapshot since the last call, or nullptr.
+  const PgstSnapshot* TakeSnapshot();
+
+  // The next log line; false when there is none.
+  bool TakeLogLine(LogLine& line);
+
+ private:
+  static constexpr MonoUs kNotArmed = -1;
+
+  // One host with its connection and its clock.
+  struct Peer {
+    Peer(Poller& owner, HostEntry host, std::unique_ptr<Link> link);
+    Poller& poller;
+    HostEntry entry;
+    std::size_t index = 0;  // in cluster_.hosts
+    PeerProbe probe;
+    TimerHandle timer;  // the next probe's start, or the running one's deadline
+    MonoUs armed_for = kNotArmed;
+    PollHandle watch;
+    MonoUs started = 0;
+    MonoUs ended = 0;
+    bool looking_up = false;  // the resolver has its name
+  };
+
+  void Fired(Peer& peer);
+  void SocketReady(Peer& peer);
+  void Begin(Peer& peer, MonoUs now);
+  void AfterMove(Peer& peer);
+  void StopWatching(Peer& peer);
+  void WatchSocket(Peer& peer);
+  void LookUp(Peer& peer);
+  void Collect(Peer& peer);
+  void Schedule(Peer& peer);
+  void Arm(Peer& peer, MonoUs when);
+  void ScheduleJudgement();
+  void Judge();
+  void Publish(MonoUs now);
+  void Log(LogLine line);
+  void ReplacePeers(const std::vector<HostEntry>& hosts, const ConnectionOptions& connection,
+                    bool same_connection);
+  void RenewResolver(bool same_timeout);
+  void WarnOfLocality();
+
+  EventLoop loop_;
+  PollerSettings settings_;
+  std::unique_ptr<Resolver> resolver_;
+  TimerHandle judge_timer_;
+  std::vector<std::unique_ptr<Peer>> peers_;
+  ClusterVerdict cluster_;
+  ClusterVerdict told_;  // what the log knows
+  MonoUs last_judged_ = 0;
+  bool judgement_due_ = false;
+
+  std::vector<std::uint64_t> snapshot_memory_;  // a PgstSnapshot with room for max_hosts
+  bool snapshot_new_ = false;
+  std::deque<LogLine> log_;
+  std::uint64_t log_dropped_ = 0;
+  std::string locality_warning_;
+};
+
+}  // namespace pg_status
