@@ -1,0 +1,80 @@
+/*
+ * compat.h
+ *	  What differs between the PostgreSQL versions we build for (13 to 18), under names that say what is meant. No other file asks
+ *	  for the version.
+ *
+ * To be included after postgres.h.
+ */
+#ifndef PGST_COMPAT_H
+#define PGST_COMPAT_H
+
+#include "access/xlog.h"
+#if PG_VERSION_NUM >= 150000
+#include "access/xlogrecovery.h"
+#endif
+#include "catalog/pg_authid.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "utils/guc.h"
+#include "utils/wait_event.h"
+
+#if PG_VERSION_NUM < 130000
+#error "pg_status needs PostgreSQL 13 or newer"
+#endif
+
+/* 15: shared memory is asked for in a hook of its own */
+#if PG_VERSION_NUM >= 150000
+#define PGST_HAVE_SHMEM_REQUEST_HOOK 1
+#else
+#define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
+#endif
+
+/* 14: the predefined role was renamed */
+#if PG_VERSION_NUM < 140000
+#define ROLE_PG_MONITOR DEFAULT_ROLE_MONITOR
+#endif
+
+/* 17: wait event sets belong to a resource owner (NULL: to the process) */
+#if PG_VERSION_NUM >= 170000
+#define pgst_create_wait_event_set(n) CreateWaitEventSet(NULL, n)
+#else
+#define pgst_create_wait_event_set(n) CreateWaitEventSet(TopMemoryContext, n)
+#endif
+
+/* 17: an extension may name its wait events */
+#if PG_VERSION_NUM >= 170000
+#define pgst_wait_event(name) WaitEventExtensionNew(name)
+#else
+#define pgst_wait_event(name) PG_WAIT_EXTENSION
+#endif
+
+/* 17: the number of this process's PGPROC */
+#if PG_VERSION_NUM >= 170000
+#define pgst_my_proc_number() ((int) MyProcNumber)
+#else
+#define pgst_my_proc_number() (MyProc->pgprocno)
+#endif
+
+/* 15: no global that holds the timeline any more */
+#if PG_VERSION_NUM >= 150000
+#define pgst_insertion_timeline() GetWALInsertionTimeLine()
+#else
+#define pgst_insertion_timeline() ThisTimeLineID
+#endif
+
+/* 14: pausing became a state with a request before it */
+#if PG_VERSION_NUM >= 140000
+#define pgst_replay_paused() (GetRecoveryPauseState() != RECOVERY_NOT_PAUSED)
+#else
+#define pgst_replay_paused() RecoveryIsPaused()
+#endif
+
+/* 18: the module may tell its version */
+#if PG_VERSION_NUM >= 180000
+#define PGST_MODULE_MAGIC                                                                \
+	PG_MODULE_MAGIC_EXT(.name = "pg_status", .version = PG_STATUS_VERSION)
+#else
+#define PGST_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+#endif /* PGST_COMPAT_H */

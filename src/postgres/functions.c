@@ -1,0 +1,513 @@
+/*
+ * functions.c
+ *	  The SQL functions: the snapshot, and this server's own state, as SQL values.
+ *
+ * They read shared memory only: no table, no lock that is held while anything else happens, no network. So they work on a standby and in
+ * read-only transactions.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "replication/walreceiver.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/pg_lsn.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+#include "compat.h"
+#include "node_state.h"
+#include "shared.h"
+#include "version.h"
+
+PG_FUNCTION_INFO_V1(pg_status_master);
+PG_FUNCTION_INFO_V1(pg_status_replica);
+PG_FUNCTION_INFO_V1(pg_status_sync_by_time);
+PG_FUNCTION_INFO_V1(pg_status_sync_by_bytes);
+PG_FUNCTION_INFO_V1(pg_status_sync_by_time_or_bytes);
+PG_FUNCTION_INFO_V1(pg_status_sync_by_time_and_bytes);
+PG_FUNCTION_INFO_V1(pg_status_most_sync_by_bytes);
+PG_FUNCTION_INFO_V1(pg_status_hosts);
+PG_FUNCTION_INFO_V1(pg_status_host);
+PG_FUNCTION_INFO_V1(pg_status_local);
+PG_FUNCTION_INFO_V1(pg_status_ready);
+PG_FUNCTION_INFO_V1(pg_status_live);
+PG_FUNCTION_INFO_V1(pg_status_version);
+PG_FUNCTION_INFO_V1(pg_status_is_split_brain);
+
+/* A worker is live when it gave a sign of life within this many microseconds. */
+#define LIVE_US INT64CONST(30000000)
+
+/*
+ * Without shared memory there is nothing to read: the library was loaded by pg_upgrade, which calls none of these.
+ */
+static void
+need_shared_memory(void)
+{
+	if (!pgst_shared_memory_exists())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("pg_status must be loaded through \"shared_preload_libraries\"")));
+}
+
+/* ----------------------------------------------------------------
+ * Selectors
+ * ----------------------------------------------------------------
+ */
+
+/* Which argument is what; -1: the route has none of the kind. */
+typedef struct Arguments
+{
+	int lag_ms;
+	int lag_bytes;
+	int min_lsn;
+} Arguments;
+
+/* A limit in ms or bytes, 0 to 2^64-1. bigint would not hold them all, so it comes as numeric. */
+static bool
+get_limit(FunctionCallInfo fcinfo, int argument, const char *name, uint64_t *value)
+{
+	char *text;
+
+	if (argument < 0 || PG_ARGISNULL(argument))
+		return false;
+	text = DatumGetCString(DirectFunctionCall1(numeric_out, PG_GETARG_DATUM(argument)));
+	if (!pgst_parse_uint64(text, value))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("invalid %s", name),
+						errdetail("It must be a whole number from 0 to %s, not %s.",
+								  "18446744073709551615", text)));
+	return true;
+}
+
+static Datum
+select_host(FunctionCallInfo fcinfo, PgstRoute route, Arguments arguments)
+{
+	PgstWish wish;
+	const PgstHost *host;
+
+	need_shared_memory();
+	memset(&wish, 0, sizeof(wish));
+	wish.route = route;
+	wish.has_lag_ms = get_limit(fcinfo, arguments.lag_ms, "lag_ms", &wish.lag_ms);
+	wish.has_lag_bytes =
+		get_limit(fcinfo, arguments.lag_bytes, "lag_bytes", &wish.lag_bytes);
+	if (arguments.min_lsn >= 0 && !PG_ARGISNULL(arguments.min_lsn))
+		wish.min_lsn = PG_GETARG_LSN(arguments.min_lsn);
+
+	host = pgst_choose_host(pgst_copy_snapshot(), &wish);
+	if (host == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(host->name));
+}
+
+Datum
+pg_status_master(PG_FUNCTION_ARGS)
+{
+	return select_host(fcinfo, PGST_ROUTE_MASTER, (Arguments){-1, -1, -1});
+}
+
+Datum
+pg_status_replica(PG_FUNCTION_ARGS)
+{
+	return select_host(fcinfo, PGST_ROUTE_REPLICA, (Arguments){0, 1, 2});
+}
+
+Datum
+pg_status_sync_by_time(PG_FUNCTION_ARGS)
+{
+	return select_host(fcinfo, PGST_ROUTE_SYNC_BY_TIME, (Arguments){0, -1, 1});
+}
+
+Datum
+pg_status_sync_by_bytes(PG_FUNCTION_ARGS)
+{
+	return select_host(fcinfo, PGST_ROUTE_SYNC_BY_BYTES, (Arguments){-1, 0, 1});
+}
+
+Datum
+pg_status_sync_by_time_or_bytes(PG_FUNCTION_ARGS)
+{
+	return select_host(fcinfo, PGST_ROUTE_SYNC_BY_TIME_OR_BYTES, (Arguments){0, 1, 2});
+}
+
+Datum
+pg_status_sync_by_time_and_bytes(PG_FUNCTION_ARGS)
+{
+	return select_host(fcinfo, PGST_ROUTE_SYNC_BY_TIME_AND_BYTES, (Arguments){0, 1, 2});
+}
+
+Datum
+pg_status_most_sync_by_bytes(PG_FUNCTION_ARGS)
+{
+	return select_host(fcinfo, PGST_ROUTE_MOST_SYNC_BY_BYTES, (Arguments){-1, 0, 1});
+}
+
+/* ----------------------------------------------------------------
+ * Hosts
+ * ----------------------------------------------------------------
+ */
+
+/* One row under construction: columns are added from left to right, so that the code reads like the CREATE FUNCTION. */
+#define MAX_COLUMNS 40
+
+typedef struct Row
+{
+	Datum values[MAX_COLUMNS];
+	bool nulls[MAX_COLUMNS];
+	int columns;
+} Row;
+
+static void
+add(Row *row, bool known, Datum value)
+{
+	Assert(row->columns < MAX_COLUMNS);
+	row->values[row->columns] = known ? value : (Datum) 0;
+	row->nulls[row->columns] = !known;
+	row->columns++;
+}
+
+static void
+add_text(Row *row, const char *text)
+{
+	bool known = text != NULL && text[0] != '\0';
+
+	add(row, known, known ? CStringGetTextDatum(text) : (Datum) 0);
+}
+
+/* Larger numbers than bigint holds are shown as its largest: still beyond every limit. */
+static void
+add_number(Row *row, bool known, uint64 number)
+{
+	add(row, known, Int64GetDatum((int64) Min(number, (uint64) PG_INT64_MAX)));
+}
+
+static void
+add_time(Row *row, int64 since_1970_us)
+{
+	TimestampTz time = since_1970_us - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) *
+										   SECS_PER_DAY * USECS_PER_SEC;
+
+	add(row, since_1970_us != 0, TimestampTzGetDatum(time));
+}
+
+static const char *
+role_word(uint8 role)
+{
+	switch ((PgstRole) role)
+	{
+		case PGST_ROLE_PRIMARY:
+			return "primary";
+		case PGST_ROLE_STANDBY:
+			return "standby";
+		case PGST_ROLE_UNKNOWN:
+			break;
+	}
+	return "unknown";
+}
+
+static const char *
+state_word(uint8 state)
+{
+	switch ((PgstState) state)
+	{
+		case PGST_STATE_UP:
+			return "up";
+		case PGST_STATE_SUSPECT:
+			return "suspect";
+		case PGST_STATE_DOWN:
+			return "down";
+		case PGST_STATE_UNKNOWN:
+			break;
+	}
+	return "unknown";
+}
+
+/* The columns that tell who a host is and what state it is in. `known` is false when nothing current is known of it. */
+static void
+add_identity_and_state(Row *row, const PgstHost *host, int position, bool known)
+{
+	bool alive =
+		known && (host->state == PGST_STATE_UP || host->state == PGST_STATE_SUSPECT);
+	bool lagging = known && host->has_lag_ms;
+
+	add(row, true, Int32GetDatum(position));
+	add_text(row, host->name);
+	add_text(row, host->hostname);
+	add(row, true, Int32GetDatum(host->port));
+	add_text(row, host->dc);
+	add_text(row, host->geo);
+	add(row, true, BoolGetDatum(known && host->primary));
+	add(row, true, BoolGetDatum(alive));
+	add(row, true, BoolGetDatum(known && host->state != PGST_STATE_UP));
+	add_number(row, lagging, host->lag_ms);
+	add(row, known, BoolGetDatum(host->sync_by_time));
+	add_number(row, known && host->has_lag_bytes, host->lag_bytes);
+	add(row, known, BoolGetDatum(host->sync_by_bytes));
+	add(row, known && host->has_lsn, LSNGetDatum(host->lsn));
+	add_text(row, known ? role_word(host->role) : NULL);
+	add_text(row, known ? state_word(host->state) : NULL);
+}
+
+static void
+add_replication_and_history(Row *row, const PgstHost *host, bool known, bool may_see_errors)
+{
+	add(row, host->timeline != 0, Int32GetDatum((int32) host->timeline));
+	add_text(row, host->system_identifier != 0
+					  ? psprintf(UINT64_FORMAT, (uint64) host->system_identifier)
+					  : NULL);
+	add(row, host->server_version != 0, Int32GetDatum(host->server_version));
+	add_text(row, known ? host->replication_state : NULL);
+	add_text(row, known ? host->sync_state : NULL);
+	add(row, known && host->has_sync_priority, Int32GetDatum(host->sync_priority));
+	add_text(row, known ? host->upstream : NULL);
+	add(row, known && host->has_replay_paused, BoolGetDatum(host->replay_paused));
+	add_time(row, host->last_check_wall);
+	add_time(row, host->last_success_wall);
+	add_time(row, host->last_change_wall);
+	add(row, known, Int32GetDatum(host->fails));
+	add_text(row, may_see_errors ? host->last_error : NULL);
+	/* why the host is in maintenance: no host is, as long as nothing can put it there */
+	add_text(row, NULL);
+	add(row, true, Float4GetDatum((float4) host->weight));
+}
+
+/* Sets up a materialized result and returns where its rows go. */
+static Tuplestorestate *
+begin_rows(FunctionCallInfo fcinfo, TupleDesc *descriptor)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Tuplestorestate *rows;
+	MemoryContext caller;
+
+	if (result == NULL || !IsA(result, ReturnSetInfo) ||
+		(result->allowedModes & SFRM_Materialize) == 0)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("set-valued function called in a context that cannot accept a "
+							   "set")));
+
+	caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+	if (get_call_result_type(fcinfo, NULL, descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	rows = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0,
+								 false, work_mem);
+	result->returnMode = SFRM_Materialize;
+	result->setResult = rows;
+	result->setDesc = *descriptor;
+	MemoryContextSwitchTo(caller);
+	return rows;
+}
+
+/* All hosts, or the one of this name. */
+static void
+return_hosts(FunctionCallInfo fcinfo, const char *only)
+{
+	TupleDesc descriptor;
+	Tuplestorestate *rows;
+	PgstSnapshot *snapshot;
+	bool fresh;
+	bool may_see_errors = has_privs_of_role(GetUserId(), ROLE_PG_MONITOR);
+
+	need_shared_memory();
+	rows = begin_rows(fcinfo, &descriptor);
+	snapshot = pgst_copy_snapshot();
+	fresh = pgst_snapshot_is_fresh(snapshot);
+
+	for (uint32 i = 0; i < snapshot->host_count; i++)
+	{
+		const PgstHost *host = &snapshot->hosts[i];
+		bool known = fresh && host->checked;
+		Row row = {.columns = 0};
+
+		if (only != NULL && strcmp(only, host->name) != 0)
+			continue;
+		add_identity_and_state(&row, host, (int) i, known);
+		add_replication_and_history(&row, host, known, may_see_errors);
+		if (row.columns != descriptor->natts)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the SQL objects of pg_status are of another version than its "
+							"library"),
+					 errhint("Run ALTER EXTENSION pg_status UPDATE.")));
+		tuplestore_putvalues(rows, descriptor, row.values, row.nulls);
+	}
+}
+
+Datum
+pg_status_hosts(PG_FUNCTION_ARGS)
+{
+	return_hosts(fcinfo, NULL);
+	return (Datum) 0;
+}
+
+Datum
+pg_status_host(PG_FUNCTION_ARGS)
+{
+	return_hosts(fcinfo, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	return (Datum) 0;
+}
+
+/* ----------------------------------------------------------------
+ * This server
+ * ----------------------------------------------------------------
+ */
+
+/* What this server's WAL receiver knows; all zero without one. */
+typedef struct ReceiverState
+{
+	bool streaming;
+	XLogRecPtr received;
+	XLogRecPtr latest_end;
+} ReceiverState;
+
+static ReceiverState
+read_receiver(void)
+{
+	ReceiverState state = {0};
+
+	SpinLockAcquire(&WalRcv->mutex);
+	state.streaming = WalRcv->walRcvState == WALRCV_STREAMING;
+	state.received = WalRcv->flushedUpto;
+	state.latest_end = WalRcv->latestWalEnd;
+	SpinLockRelease(&WalRcv->mutex);
+	return state;
+}
+
+static const PgstHost *
+find_self(const PgstSnapshot *snapshot)
+{
+	if (!pgst_snapshot_is_fresh(snapshot))
+		return NULL;
+	for (uint32 i = 0; i < snapshot->host_count; i++)
+	{
+		if (snapshot->hosts[i].self && snapshot->hosts[i].checked)
+			return &snapshot->hosts[i];
+	}
+	return NULL;
+}
+
+/* The newest position known of the primary, less what was replayed here; by how others see it and by what was received. */
+static bool
+local_lag_bytes(const PgstSnapshot *snapshot, const ReceiverState *receiver,
+				XLogRecPtr replayed, TimeLineID timeline, uint64 *lag)
+{
+	XLogRecPtr newest = Max(receiver->received, receiver->latest_end);
+
+	if (pgst_snapshot_is_fresh(snapshot) && snapshot->newest_timeline == timeline)
+		newest = Max(newest, snapshot->newest_lsn);
+	if (newest == InvalidXLogRecPtr || replayed == InvalidXLogRecPtr)
+		return false;
+	*lag = newest > replayed ? newest - replayed : 0;
+	return true;
+}
+
+static void
+describe_standby(Row *row, const PgstSnapshot *snapshot, const PgstHost *self)
+{
+	ReceiverState receiver = read_receiver();
+	TimeLineID timeline = 0;
+	XLogRecPtr replayed = GetXLogReplayRecPtr(&timeline);
+	uint64 lag = 0;
+	bool lag_known = local_lag_bytes(snapshot, &receiver, replayed, timeline, &lag);
+
+	add(row, timeline != 0, Int32GetDatum((int32) timeline));
+	add(row, replayed != InvalidXLogRecPtr, LSNGetDatum(replayed));
+	add_number(row, lag_known, lag);
+	add_number(row, self != NULL && self->has_lag_ms, self != NULL ? self->lag_ms : 0);
+	add(row, true, BoolGetDatum(receiver.streaming));
+	add(row, true, BoolGetDatum(pgst_replay_paused()));
+	add_text(row, self != NULL ? self->sync_state : NULL);
+	add_text(row, self != NULL ? self->upstream : NULL);
+}
+
+static void
+describe_primary(Row *row)
+{
+	add(row, true, Int32GetDatum((int32) pgst_insertion_timeline()));
+	add(row, true, LSNGetDatum(GetXLogWriteRecPtr()));
+	add_number(row, true, 0);
+	add_number(row, true, 0);
+	add(row, false, (Datum) 0); /* streaming */
+	add(row, false, (Datum) 0); /* paused */
+	add_text(row, NULL);		/* sync_state */
+	add_text(row, NULL);		/* upstream */
+}
+
+Datum
+pg_status_local(PG_FUNCTION_ARGS)
+{
+	TupleDesc descriptor;
+	PgstSnapshot *snapshot;
+	bool standby = RecoveryInProgress();
+	Row row = {.columns = 0};
+
+	need_shared_memory();
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	snapshot = pgst_copy_snapshot();
+
+	add_text(&row, standby ? "standby" : "primary");
+	add_text(&row, pgst_node_state() == PGST_NODE_STOPPING ? "stopping" : "running");
+	if (standby)
+		describe_standby(&row, snapshot, find_self(snapshot));
+	else
+		describe_primary(&row);
+	/* in maintenance: never, as long as nothing can put it there */
+	add(&row, true, BoolGetDatum(false));
+
+	PG_RETURN_DATUM(HeapTupleGetDatum(
+		heap_form_tuple(BlessTupleDesc(descriptor), row.values, row.nulls)));
+}
+
+/* ----------------------------------------------------------------
+ * pg_status itself
+ * ----------------------------------------------------------------
+ */
+
+Datum
+pg_status_ready(PG_FUNCTION_ARGS)
+{
+	PgstSnapshot *snapshot;
+
+	need_shared_memory();
+	snapshot = pgst_copy_snapshot();
+	PG_RETURN_BOOL(pgst_snapshot_is_fresh(snapshot) && snapshot->ready);
+}
+
+Datum
+pg_status_live(PG_FUNCTION_ARGS)
+{
+	int64 now = pgst_monotonic_us();
+
+	need_shared_memory();
+	for (int worker = 0; worker < PGST_WORKERS; worker++)
+	{
+		int64 alive = pgst_worker_last_alive((PgstWorker) worker);
+
+		if (alive == 0 || now - alive > LIVE_US)
+			PG_RETURN_BOOL(false);
+	}
+	PG_RETURN_BOOL(true);
+}
+
+Datum
+pg_status_version(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(PG_STATUS_VERSION));
+}
+
+Datum
+pg_status_is_split_brain(PG_FUNCTION_ARGS)
+{
+	PgstSnapshot *snapshot;
+
+	need_shared_memory();
+	snapshot = pgst_copy_snapshot();
+	if (!pgst_snapshot_is_fresh(snapshot))
+		PG_RETURN_NULL();
+	PG_RETURN_BOOL(snapshot->split_brain);
+}

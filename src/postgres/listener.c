@@ -1,0 +1,72 @@
+/*
+ * listener.c
+ *	  The worker that answers clients.
+ *
+ * It runs from the start of the postmaster, before recovery, because "starting" is an answer too. It waits for nobody: not for a client,
+ * not for a peer, not for the poller.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/ps_status.h"
+
+#include "compat.h"
+#include "node_state.h"
+#include "settings.h"
+#include "shared.h"
+#include "worker.h"
+
+/* Descriptors beside one for each client: the server's own, the listening sockets, the event loop's. */
+#define OTHER_FILES 96
+
+static void
+report_all(PgstListener *listener)
+{
+	PgstLogLine line;
+
+	while (pgst_listener_take_log(listener, &line))
+		pgst_report(&line);
+}
+
+static void
+configure(PgstListener **listener)
+{
+	PgstListenerSettings settings;
+	PgstMessage why;
+	PgstStatus status;
+
+	pgst_worker_need_files(pgst_max_clients + OTHER_FILES);
+	pgst_listener_settings(&settings);
+	if (*listener == NULL)
+		status = pgst_listener_new(&settings, pgst_node_state, listener, &why);
+	else
+		status = pgst_listener_configure(*listener, &settings, &why);
+
+	/* the settings were checked when they were set */
+	if (status != PGST_OK)
+		ereport(FATAL, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("pg_status listener cannot run: %s", why.text)));
+}
+
+void
+pgst_listener_main(Datum arg)
+{
+	PgstListener *listener = NULL;
+
+	pgst_worker_begin(PGST_LISTENER);
+	configure(&listener);
+	pgst_worker_watch(pgst_listener_fd(listener));
+	set_ps_display("answering");
+	report_all(listener);
+
+	for (;;)
+	{
+		PgstMessage why;
+
+		if (pgst_worker_wait(PGST_LISTENER, pgst_listener_timeout_ms(listener)))
+			configure(&listener);
+		pgst_worker_survive(pgst_listener_step(listener, &why), &why);
+		report_all(listener);
+	}
+}

@@ -1,0 +1,92 @@
+/*
+ * node_state.c
+ *	  The state of this server, read live from where the server keeps it.
+ *
+ * Whether recovery is over, and if not which kind it is, stands in shared memory. RecoveryInProgress() alone would not do: it cannot
+ * tell a standby from a primary that redoes its WAL after a crash.
+ *
+ * That a smart shutdown was requested is the postmaster's private knowledge; it tells background workers only when the last client has
+ * left. But it writes it into postmaster.pid at once (line 8, see miscadmin.h), which is read here, at most once in a while.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "miscadmin.h"
+#include "utils/pidfile.h"
+
+#include "compat.h"
+#include "node_state.h"
+
+/* How old knowledge of the postmaster's state may be, in microseconds. */
+#define STATUS_MAX_AGE_US 10000
+
+/* The first bytes of postmaster.pid, all eight lines and to spare: one line is a path. */
+#define PIDFILE_BYTES (MAXPGPATH + 1024)
+
+static bool
+line_says(const char *text, int line, const char *word)
+{
+	for (int i = 1; i < line; i++)
+	{
+		text = strchr(text, '\n');
+		if (text == NULL)
+			return false;
+		text++;
+	}
+	return strncmp(text, word, strlen(word)) == 0;
+}
+
+/* The working directory of every server process is the data directory. */
+static bool
+read_stopping(void)
+{
+	char text[PIDFILE_BYTES + 1];
+	ssize_t got;
+	int fd = open("postmaster.pid", O_RDONLY | PG_BINARY, 0);
+
+	if (fd < 0)
+		return false;
+	got = read(fd, text, PIDFILE_BYTES);
+	close(fd);
+	if (got <= 0)
+		return false;
+	text[got] = '\0';
+	return line_says(text, LOCK_FILE_LINE_PM_STATUS, PM_STATUS_STOPPING);
+}
+
+static bool
+stopping(void)
+{
+	static int64 read_at = 0;
+	static bool last = false;
+	int64 now = pgst_monotonic_us();
+
+	if (read_at == 0 || now - read_at >= STATUS_MAX_AGE_US)
+	{
+		int saved_errno = errno;
+
+		last = read_stopping();
+		read_at = now;
+		errno = saved_errno;
+	}
+	return last;
+}
+
+PgstNodeState
+pgst_node_state(void)
+{
+	switch (GetRecoveryState())
+	{
+		case RECOVERY_STATE_CRASH:
+			return PGST_NODE_STARTING;
+		case RECOVERY_STATE_ARCHIVE:
+			if (!HotStandbyActive())
+				return PGST_NODE_STARTING;
+			return stopping() ? PGST_NODE_STOPPING : PGST_NODE_STANDBY;
+		case RECOVERY_STATE_DONE:
+			return stopping() ? PGST_NODE_STOPPING : PGST_NODE_PRIMARY;
+	}
+	return PGST_NODE_STARTING;
+}

@@ -1,0 +1,252 @@
+/*
+ * settings.c
+ *	  Definition of the pg_status.* settings, their checks, and their form for the core.
+ *
+ * The checks of the texts are the core's own parsers, so that what was accepted can be used. This file knows names, units, ranges and
+ * defaults, nothing of what a value means.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "miscadmin.h"
+#include "postmaster/postmaster.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
+
+#include "compat.h"
+#include "settings.h"
+
+int pgst_max_hosts = 64;
+int pgst_max_clients = 512;
+
+static char *hosts = NULL;
+static char *conninfo = NULL;
+static char *dc = NULL;
+static char *geo = NULL;
+static char *listen_addresses = NULL;
+static char *allow = NULL;
+static int poll_interval_ms = 1000;
+static int fast_poll_interval_ms = 100;
+static int poll_timeout_ms = 1000;
+static int conn_max_age_s = 300;
+static int max_fails = 3;
+static int sync_max_lag_ms = 1000;
+static int sync_max_lag_bytes = 1000000;
+static int port = 5400;
+static int client_timeout_ms = 5000;
+
+/* Turns the core's verdict on a text into what GUC wants to hear. */
+static bool
+accepted(PgstStatus status, const PgstMessage *why)
+{
+	if (status == PGST_OK)
+		return true;
+	if (status == PGST_OUT_OF_MEMORY)
+		GUC_check_errcode(ERRCODE_OUT_OF_MEMORY);
+	GUC_check_errdetail("%s", why->text);
+	return false;
+}
+
+static bool
+check_hosts(char **newval, void **extra, GucSource source)
+{
+	PgstMessage why;
+
+	return accepted(pgst_check_hosts(*newval, pgst_max_hosts, &why), &why);
+}
+
+/*
+ * The usual message would repeat the value, and with it a password, in the server's log.
+ */
+static bool
+check_conninfo(char **newval, void **extra, GucSource source)
+{
+	PgstMessage why;
+	PgstStatus status = pgst_check_conninfo(*newval, &why);
+
+	if (status != PGST_OK)
+		GUC_check_errmsg("invalid value for parameter \"pg_status.conninfo\"");
+	return accepted(status, &why);
+}
+
+static bool
+check_listen_addresses(char **newval, void **extra, GucSource source)
+{
+	PgstMessage why;
+
+	return accepted(pgst_check_listen_addresses(*newval, &why), &why);
+}
+
+static bool
+check_allow(char **newval, void **extra, GucSource source)
+{
+	PgstMessage why;
+
+	return accepted(pgst_check_networks(*newval, &why), &why);
+}
+
+static bool
+check_label(char **newval, void **extra, GucSource source)
+{
+	PgstMessage why;
+
+	return accepted(pgst_check_label(*newval, &why), &why);
+}
+
+static void
+define_text(const char *name, const char *what, const char *more, char **variable,
+			const char *preset, int flags, GucStringCheckHook check)
+{
+	DefineCustomStringVariable(name, what, more, variable, preset, PGC_SIGHUP, flags,
+							   check, NULL, NULL);
+}
+
+static void
+define_number(const char *name, const char *what, const char *more, int *variable, int min,
+			  int max, int flags)
+{
+	DefineCustomIntVariable(name, what, more, variable, *variable, min, max, PGC_SIGHUP,
+							flags, NULL, NULL, NULL);
+}
+
+/* max_hosts comes first: the check of hosts looks at it. */
+static void
+define_what_to_poll(void)
+{
+	DefineCustomIntVariable("pg_status.max_hosts",
+							"Sets the largest number of hosts that can be configured.",
+							"Sizes shared memory, about 1.5 kB for each host.",
+							&pgst_max_hosts, pgst_max_hosts, 1, 4096, PGC_POSTMASTER, 0,
+							NULL, NULL, NULL);
+	define_text("pg_status.hosts", "Lists the hosts of the cluster.",
+				"A comma list of host[:port], each with optional name=, dc=, geo=, weight= and "
+				"application_name=. Empty: this server only.",
+				&hosts, "", 0, check_hosts);
+	define_text("pg_status.conninfo", "Sets how to connect to the hosts.",
+				"libpq keywords such as user, dbname, sslmode, passfile or service.",
+				&conninfo, "dbname=postgres user=postgres", GUC_SUPERUSER_ONLY,
+				check_conninfo);
+	define_text("pg_status.dc", "Sets the data centre of this server.",
+				"Standbys with the same dc are preferred.", &dc, "", 0, check_label);
+	define_text("pg_status.geo", "Sets the region of this server.",
+				"Standbys with the same geo are preferred after those with the same dc.",
+				&geo, "", 0, check_label);
+}
+
+static void
+define_how_to_poll(void)
+{
+	define_number("pg_status.poll_interval",
+				  "Sets the time from the start of one check of a host to the next.", NULL,
+				  &poll_interval_ms, 10, 3600 * 1000, GUC_UNIT_MS);
+	define_number("pg_status.fast_poll_interval",
+				  "Sets the same time while something is wrong.",
+				  "Used for a host that failed, and for all while there is no sound primary.",
+				  &fast_poll_interval_ms, 10, 60 * 1000, GUC_UNIT_MS);
+	define_number("pg_status.poll_timeout",
+				  "Sets the longest time a check may take, connecting included.", NULL,
+				  &poll_timeout_ms, 10, 60 * 1000, GUC_UNIT_MS);
+	define_number("pg_status.conn_max_age",
+				  "Sets the age at which the connection to a host is renewed.", NULL,
+				  &conn_max_age_s, 1, 7 * 24 * 3600, GUC_UNIT_S);
+	define_number("pg_status.max_fails",
+				  "Sets the number of failed checks in a row until a host is down.", NULL,
+				  &max_fails, 1, 1000, 0);
+	define_number("pg_status.sync_max_lag_ms",
+				  "Sets the largest lag in time of a standby that is in sync.", NULL,
+				  &sync_max_lag_ms, 0, INT_MAX, GUC_UNIT_MS);
+	define_number("pg_status.sync_max_lag_bytes",
+				  "Sets the largest lag in bytes of WAL of a standby that is in sync.", NULL,
+				  &sync_max_lag_bytes, 0, INT_MAX, GUC_UNIT_BYTE);
+}
+
+static void
+define_how_to_answer(void)
+{
+	define_text("pg_status.listen_addresses", "Sets the addresses to answer on.",
+				"A comma list of IPv4 and IPv6 addresses, localhost or * for all.",
+				&listen_addresses, "localhost", 0, check_listen_addresses);
+	define_number("pg_status.port", "Sets the port of the raw status answer.",
+				  "0 closes it.", &port, 0, 65535, 0);
+	define_text("pg_status.allow", "Lists the networks that may ask.",
+				"A comma list in CIDR notation. Empty: everyone who reaches the address.",
+				&allow, "", 0, check_allow);
+	define_number("pg_status.max_clients",
+				  "Sets the largest number of clients that are connected at once.", NULL,
+				  &pgst_max_clients, 1, 65536, 0);
+	define_number("pg_status.client_timeout",
+				  "Sets how long a client may be inactive, and take for a request.", NULL,
+				  &client_timeout_ms, 10, 3600 * 1000, GUC_UNIT_MS);
+}
+
+void
+pgst_define_settings(void)
+{
+	define_what_to_poll();
+	define_how_to_poll();
+	define_how_to_answer();
+	MarkGUCPrefixReserved("pg_status");
+}
+
+/*
+ * This server alone, for an empty list: through its own socket directory if it has one (the first that can be written in a list),
+ * under a name that says what it is.
+ */
+static char *
+this_server_only(void)
+{
+	const char *own_port = GetConfigOption("port", false, false);
+	char *directories =
+		pstrdup(GetConfigOption("unix_socket_directories", false, false));
+	List *parts = NIL;
+
+	if (SplitDirectoriesString(directories, ',', &parts) && parts != NIL)
+	{
+		const char *directory = linitial(parts);
+
+		if (directory[0] == '/' && strpbrk(directory, " \t,") == NULL)
+			return psprintf("%s:%s name=localhost:%s", directory, own_port, own_port);
+	}
+	return psprintf("localhost:%s", own_port);
+}
+
+void
+pgst_poller_settings(PgstPollerSettings *settings)
+{
+	const char *cluster_name = GetConfigOption("cluster_name", false, false);
+	bool none = strspn(hosts, " \t\r\n") == strlen(hosts);
+
+	memset(settings, 0, sizeof(*settings));
+	settings->hosts = none ? this_server_only() : hosts;
+	settings->conninfo = conninfo;
+	settings->application_name =
+		cluster_name[0] != '\0' ? psprintf("pg_status %s", cluster_name) : "pg_status";
+	settings->dc = dc;
+	settings->geo = geo;
+	settings->max_hosts = pgst_max_hosts;
+	settings->poll_interval_ms = poll_interval_ms;
+	settings->fast_poll_interval_ms = fast_poll_interval_ms;
+	settings->poll_timeout_ms = poll_timeout_ms;
+	settings->conn_max_age_ms = conn_max_age_s * 1000;
+	settings->max_fails = max_fails;
+	settings->sync_max_lag_ms = sync_max_lag_ms;
+	settings->sync_max_lag_bytes = sync_max_lag_bytes;
+	settings->system_identifier = GetSystemIdentifier();
+	settings->postmaster_start_wall =
+		PgStartTime +
+		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * USECS_PER_SEC;
+}
+
+void
+pgst_listener_settings(PgstListenerSettings *settings)
+{
+	memset(settings, 0, sizeof(*settings));
+	settings->listen_addresses = listen_addresses;
+	settings->allow = allow;
+	settings->port = port;
+	settings->max_clients = pgst_max_clients;
+	settings->client_timeout_ms = client_timeout_ms;
+}

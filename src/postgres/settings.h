@@ -1,0 +1,25 @@
+/*
+ * settings.h
+ *	  The pg_status.* settings.
+ *
+ * All but max_hosts may be changed by a reload. Texts are never NULL and have passed the core's own parser; units are in the names.
+ */
+#ifndef PGST_SETTINGS_H
+#define PGST_SETTINGS_H
+
+#include "wall.h"
+
+extern int pgst_max_hosts;
+extern int pgst_max_clients;
+
+/* Defines them; only while shared_preload_libraries is being processed. */
+extern void pgst_define_settings(void);
+
+/*
+ * The settings as the core takes them. The texts point into the settings and into palloc'd memory of the current context: to be used
+ * before the next reload.
+ */
+extern void pgst_poller_settings(PgstPollerSettings *settings);
+extern void pgst_listener_settings(PgstListenerSettings *settings);
+
+#endif /* PGST_SETTINGS_H */

@@ -1,0 +1,52 @@
+/*
+ * shared.h
+ *	  What the workers and all backends share: the snapshot, the round-robin cursor, and signs of life.
+ */
+#ifndef PGST_SHARED_H
+#define PGST_SHARED_H
+
+#include "port/atomics.h"
+
+#include "wall.h"
+
+typedef enum PgstWorker
+{
+	PGST_POLLER = 0,
+	PGST_LISTENER = 1
+} PgstWorker;
+
+#define PGST_WORKERS 2
+
+/* Installs the hooks that size and set up shared memory; from _PG_init. */
+extern void pgst_install_shared_memory(void);
+
+/* Whether it is there: false when the library was not preloaded. */
+extern bool pgst_shared_memory_exists(void);
+
+/*
+ * A worker's life. Enter: from now on it is `worker` (its end is noted by itself). Alive: a sign of life, to be given at least once a
+ * second. Wake: sets the latch of a worker that is there.
+ */
+extern void pgst_worker_enter(PgstWorker worker);
+extern void pgst_worker_alive(PgstWorker worker);
+extern void pgst_worker_wake(PgstWorker worker);
+/* The last sign of life on the monotonic clock, 0 when it does not run. */
+extern int64 pgst_worker_last_alive(PgstWorker worker);
+
+/* Tells the workers that recovery has ended; they compare the count with the one they saw last. */
+extern void pgst_announce_promotion(void);
+extern uint32 pgst_promotions(void);
+
+/* Only the poller publishes. Its snapshot's max_hosts is the setting's. */
+extern void pgst_publish(const PgstSnapshot *snapshot);
+
+/* A copy in the current memory context. Its layout is 0 until something was published. */
+extern PgstSnapshot *pgst_copy_snapshot(void);
+
+/* Whether what a copy says of the hosts still holds. */
+extern bool pgst_snapshot_is_fresh(const PgstSnapshot *snapshot);
+
+/* Chooses a host for this wish and takes a turn. NULL when there is none; else it points into the snapshot. */
+extern const PgstHost *pgst_choose_host(const PgstSnapshot *snapshot, const PgstWish *wish);
+
+#endif /* PGST_SHARED_H */

@@ -1,0 +1,157 @@
+/*
+ * worker.c
+ *	  The frame of a background worker: registration, signals, the one wait point, and reporting.
+ *
+ * The workers have shared memory but no database connection, so that they can run before and during recovery, and no signal barrier
+ * ever waits for them. They end with exit code 1, never 0: the postmaster starts a worker again after 1, drops it for good after 0, and
+ * starts nothing during a shutdown anyway.
+ */
+#include "postgres.h"
+
+#include <sys/resource.h>
+
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/ps_status.h"
+
+#include "compat.h"
+#include "worker.h"
+
+/* A status that nobody answers for is soon missed, and a worker that ends has nothing to recover: come back quickly. */
+#define RESTART_SECONDS 1
+
+/* A sign of life is given at least this often. */
+#define MAX_WAIT_MS 1000
+
+/* One line about a lasting trouble each so many microseconds. */
+#define TROUBLE_LINE_US INT64CONST(60000000)
+
+static WaitEventSet *wait_set = NULL;
+static uint32 wait_event = 0;
+
+static void
+register_worker(const char *type, const char *entry, BgWorkerStartTime start, int restart)
+{
+	BackgroundWorker worker;
+
+	memset(&worker, 0, sizeof(worker));
+	snprintf(worker.bgw_name, BGW_MAXLEN, "%s", type);
+	snprintf(worker.bgw_type, BGW_MAXLEN, "%s", type);
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
+	worker.bgw_start_time = start;
+	worker.bgw_restart_time = restart;
+	snprintf(worker.bgw_library_name, sizeof(worker.bgw_library_name), "pg_status");
+	snprintf(worker.bgw_function_name, BGW_MAXLEN, "%s", entry);
+	RegisterBackgroundWorker(&worker);
+}
+
+void
+pgst_register_workers(void)
+{
+	register_worker("pg_status listener", "pgst_listener_main", BgWorkerStart_PostmasterStart,
+					RESTART_SECONDS);
+	register_worker("pg_status poller", "pgst_poller_main", BgWorkerStart_PostmasterStart,
+					RESTART_SECONDS);
+	register_worker("pg_status promotion", "pgst_promotion_main",
+					BgWorkerStart_RecoveryFinished, BGW_NEVER_RESTART);
+}
+
+void
+pgst_worker_begin(PgstWorker worker)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	BackgroundWorkerUnblockSignals();
+	pgst_worker_enter(worker);
+	wait_event = pgst_wait_event(worker == PGST_POLLER ? "PgStatusPoller" : "PgStatusListener");
+}
+
+void
+pgst_worker_watch(int fd)
+{
+	wait_set = pgst_create_wait_event_set(3);
+	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, fd, NULL, NULL);
+}
+
+bool
+pgst_worker_wait(PgstWorker worker, int timeout_ms)
+{
+	WaitEvent event;
+	bool reloaded = false;
+
+	if (timeout_ms < 0 || timeout_ms > MAX_WAIT_MS)
+		timeout_ms = MAX_WAIT_MS;
+	WaitEventSetWait(wait_set, timeout_ms, &event, 1, wait_event);
+
+	/* first reset, then look: what comes in between sets it again */
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	if (ShutdownRequestPending)
+		proc_exit(1);
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+		reloaded = true;
+	}
+	pgst_worker_alive(worker);
+	return reloaded;
+}
+
+/*
+ * The prefix is for those who read the log: a worker has no user, database or application name there that would tell whose line it is.
+ */
+void
+pgst_report(const PgstLogLine *line)
+{
+	ereport(line->warning ? WARNING : LOG,
+			(errmsg_internal("pg_status: %s", line->message),
+			 line->detail[0] != '\0' ? errdetail_internal("%s", line->detail) : 0,
+			 line->hint[0] != '\0' ? errhint("%s", line->hint) : 0));
+}
+
+void
+pgst_worker_survive(PgstStatus status, const PgstMessage *why)
+{
+	static int64 told = 0;
+
+	if (status == PGST_OK)
+		return;
+	if (status != PGST_OUT_OF_MEMORY)
+		ereport(FATAL, (errcode(ERRCODE_INTERNAL_ERROR),
+						errmsg("pg_status worker cannot go on: %s", why->text)));
+	if (told == 0 || pgst_monotonic_us() - told >= TROUBLE_LINE_US)
+	{
+		told = pgst_monotonic_us();
+		ereport(LOG, (errcode(ERRCODE_OUT_OF_MEMORY),
+					  errmsg("pg_status: out of memory, the last known state is kept")));
+	}
+}
+
+/*
+ * A worker with many hosts or clients holds more descriptors than the usual soft limit of 1024. The limit is this process's own, and up
+ * to the hard limit it is ours to set.
+ */
+void
+pgst_worker_need_files(int files)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+		limit.rlim_cur >= (rlim_t) files)
+		return;
+	limit.rlim_cur = limit.rlim_max == RLIM_INFINITY ? (rlim_t) files
+													 : Min((rlim_t) files, limit.rlim_max);
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < (rlim_t) files)
+		ereport(WARNING, (errmsg("pg_status: this process may open %ld files, but may need %d",
+								 (long) limit.rlim_cur, files),
+						  errhint("Raise the hard limit of open files of the server, or lower "
+								  "pg_status.max_clients or the number of hosts.")));
+}

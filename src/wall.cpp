@@ -1,0 +1,299 @@
+// The C ABI of the core; see wall.h for its rules. Converts and catches, decides nothing.
+
+#include "wall.h"
+
+#include <exception>
+#include <memory>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "base/fixed_text.hpp"
+#include "base/number.hpp"
+#include "choose/choose.hpp"
+#include "config/hosts.hpp"
+#include "config/networks.hpp"
+#include "loop/listener.hpp"
+#include "loop/poller.hpp"
+#include "probe/libpq_link.hpp"
+
+struct PgstPoller {
+  explicit PgstPoller(pg_status::PollerSettings settings) : poller(std::move(settings)) {}
+  pg_status::Poller poller;
+};
+
+struct PgstListener {
+  explicit PgstListener(pg_status::NodeStateReader reader) : listener(std::move(reader)) {}
+  pg_status::Listener listener;
+};
+
+namespace pg_status {
+namespace {
+
+void Say(PgstMessage* why, std::string_view text) noexcept {
+  if (why != nullptr) CopyFixedText(why->text, text);
+}
+
+// Runs the body of a wall function. It returns a status itself, or throws.
+template <typename Body>
+PgstStatus Caught(PgstMessage* why, Body body) noexcept {
+  Say(why, "");
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    Say(why, "out of memory");
+    return PGST_OUT_OF_MEMORY;
+  } catch (const std::exception& error) {
+    Say(why, error.what());
+    return PGST_FAILED;
+  } catch (...) {
+    Say(why, "an unknown exception");
+    return PGST_FAILED;
+  }
+}
+
+// The same for functions whose failure has one plain value.
+template <typename Value, typename Body>
+Value CaughtOr(Value fallback, Body body) noexcept {
+  try {
+    return body();
+  } catch (...) {
+    return fallback;
+  }
+}
+
+PgstStatus Invalid(PgstMessage* why, const std::string& reason) {
+  Say(why, reason);
+  return PGST_INVALID;
+}
+
+template <typename T>
+PgstStatus Checked(const Result<T>& result, PgstMessage* why) {
+  return result ? PGST_OK : Invalid(why, result.error());
+}
+
+// Which port an entry without one means does not matter for whether the list is well-formed, but
+// for two entries being the same place.
+constexpr std::uint16_t kUsualPort = 5432;
+
+Result<PollerSettings> Convert(const PgstPollerSettings& from) {
+  Result<ConnectionOptions> connection =
+      ParseConninfo(from.conninfo, from.application_name, from.poll_timeout_ms);
+  if (!connection) return Error{"pg_status.conninfo: " + connection.error()};
+  Result<std::vector<HostEntry>> hosts =
+      ParseHosts(from.hosts, connection->default_port, static_cast<std::size_t>(from.max_hosts));
+  if (!hosts) return Error{"pg_status.hosts: " + hosts.error()};
+
+  PollerSettings to;
+  to.hosts = std::move(hosts.value());
+  to.connection = std::move(connection.value());
+  to.max_hosts = static_cast<std::uint32_t>(from.max_hosts);
+  to.limits.poll_interval_us = from.poll_interval_ms * kUsPerMs;
+  to.limits.fast_poll_interval_us = from.fast_poll_interval_ms * kUsPerMs;
+  to.limits.poll_timeout_us = from.poll_timeout_ms * kUsPerMs;
+  to.limits.conn_max_age_us = from.conn_max_age_ms * kUsPerMs;
+  to.limits.max_fails = from.max_fails;
+  to.limits.sync_max_lag_ms = static_cast<std::uint64_t>(from.sync_max_lag_ms);
+  to.limits.sync_max_lag_bytes = static_cast<std::uint64_t>(from.sync_max_lag_bytes);
+  to.local.dc = from.dc;
+  to.local.geo = from.geo;
+  to.local.system_identifier = from.system_identifier;
+  to.local.postmaster_start = from.postmaster_start_wall;
+  return to;
+}
+
+Result<ListenerSettings> Convert(const PgstListenerSettings& from) {
+  Result<std::vector<IpAddress>> addresses = ParseListenAddresses(from.listen_addresses);
+  if (!addresses) return Error{"pg_status.listen_addresses: " + addresses.error()};
+  Result<std::vector<Network>> allowed = ParseNetworks(from.allow);
+  if (!allowed) return Error{"pg_status.allow: " + allowed.error()};
+
+  ListenerSettings to;
+  to.addresses = std::move(addresses.value());
+  to.allowed = std::move(allowed.value());
+  to.port = static_cast<std::uint16_t>(from.port);
+  to.max_clients = static_cast<std::size_t>(from.max_clients);
+  to.client_timeout_us = from.client_timeout_ms * kUsPerMs;
+  return to;
+}
+
+// The enumerations that both sides of the wall have under their own names.
+static_assert(static_cast<int>(NodeState::kStarting) == PGST_NODE_STARTING);
+static_assert(static_cast<int>(NodeState::kPrimary) == PGST_NODE_PRIMARY);
+static_assert(static_cast<int>(NodeState::kStandby) == PGST_NODE_STANDBY);
+static_assert(static_cast<int>(NodeState::kStopping) == PGST_NODE_STOPPING);
+static_assert(static_cast<int>(Route::kMaster) == PGST_ROUTE_MASTER);
+static_assert(static_cast<int>(Route::kReplica) == PGST_ROUTE_REPLICA);
+static_assert(static_cast<int>(Route::kSyncByTime) == PGST_ROUTE_SYNC_BY_TIME);
+static_assert(static_cast<int>(Route::kSyncByBytes) == PGST_ROUTE_SYNC_BY_BYTES);
+static_assert(static_cast<int>(Route::kSyncByTimeOrBytes) == PGST_ROUTE_SYNC_BY_TIME_OR_BYTES);
+static_assert(static_cast<int>(Route::kSyncByTimeAndBytes) == PGST_ROUTE_SYNC_BY_TIME_AND_BYTES);
+static_assert(static_cast<int>(Route::kMostSyncByBytes) == PGST_ROUTE_MOST_SYNC_BY_BYTES);
+
+template <typename Source>
+bool TakeLog(Source& source, PgstLogLine* out) noexcept {
+  return CaughtOr(false, [&] {
+    LogLine line;
+    if (!source.TakeLogLine(line)) return false;
+    out->warning = line.level == LogLine::Level::kWarning;
+    CopyFixedText(out->message, line.message);
+    CopyFixedText(out->detail, line.detail);
+    CopyFixedText(out->hint, line.hint);
+    return true;
+  });
+}
+
+}  // namespace
+}  // namespace pg_status
+
+using pg_status::Caught;
+using pg_status::CaughtOr;
+using pg_status::Checked;
+using pg_status::Convert;
+using pg_status::Invalid;
+
+int64_t pgst_monotonic_us(void) noexcept { return pg_status::EventLoop::Now(); }
+
+PgstStatus pgst_check_hosts(const char* text, int max_hosts, PgstMessage* why) noexcept {
+  return Caught(why, [&] {
+    return Checked(
+        pg_status::ParseHosts(text, pg_status::kUsualPort, static_cast<std::size_t>(max_hosts)),
+        why);
+  });
+}
+
+PgstStatus pgst_check_conninfo(const char* text, PgstMessage* why) noexcept {
+  return Caught(why, [&] { return Checked(pg_status::ParseConninfo(text, "", 0), why); });
+}
+
+PgstStatus pgst_check_listen_addresses(const char* text, PgstMessage* why) noexcept {
+  return Caught(why, [&] { return Checked(pg_status::ParseListenAddresses(text), why); });
+}
+
+PgstStatus pgst_check_networks(const char* text, PgstMessage* why) noexcept {
+  return Caught(why, [&] { return Checked(pg_status::ParseNetworks(text), why); });
+}
+
+PgstStatus pgst_check_label(const char* text, PgstMessage* why) noexcept {
+  return Caught(why, [&] { return Checked(pg_status::ParseLabel(text), why); });
+}
+
+bool pgst_parse_uint64(const char* text, uint64_t* value) noexcept {
+  return CaughtOr(false, [&] {
+    const auto number = pg_status::ParseUint64(text);
+    if (number) *value = *number;
+    return number.has_value();
+  });
+}
+
+PgstStatus pgst_poller_new(const PgstPollerSettings* settings, PgstPoller** poller,
+                           PgstMessage* why) noexcept {
+  *poller = nullptr;
+  return Caught(why, [&] {
+    auto converted = Convert(*settings);
+    if (!converted) return Invalid(why, converted.error());
+    *poller = std::make_unique<PgstPoller>(std::move(converted.value())).release();
+    return PGST_OK;
+  });
+}
+
+PgstStatus pgst_poller_configure(PgstPoller* poller, const PgstPollerSettings* settings,
+                                 PgstMessage* why) noexcept {
+  return Caught(why, [&] {
+    auto converted = Convert(*settings);
+    if (!converted) return Invalid(why, converted.error());
+    poller->poller.Configure(std::move(converted.value()));
+    return PGST_OK;
+  });
+}
+
+PgstStatus pgst_poller_step(PgstPoller* poller, PgstMessage* why) noexcept {
+  return Caught(why, [&] {
+    poller->poller.Step();
+    return PGST_OK;
+  });
+}
+
+void pgst_poller_probe_now(PgstPoller* poller) noexcept {
+  CaughtOr(false, [&] {
+    poller->poller.ProbeNow();
+    return true;
+  });
+}
+
+int pgst_poller_fd(const PgstPoller* poller) noexcept { return poller->poller.fd(); }
+
+int pgst_poller_timeout_ms(PgstPoller* poller) noexcept { return poller->poller.timeout_ms(); }
+
+const PgstSnapshot* pgst_poller_take_snapshot(PgstPoller* poller) noexcept {
+  return poller->poller.TakeSnapshot();
+}
+
+bool pgst_poller_take_log(PgstPoller* poller, PgstLogLine* line) noexcept {
+  return pg_status::TakeLog(poller->poller, line);
+}
+
+void pgst_poller_free(PgstPoller* poller) noexcept { delete poller; }
+
+PgstStatus pgst_listener_new(const PgstListenerSettings* settings, PgstNodeStateReader node_state,
+                             PgstListener** listener, PgstMessage* why) noexcept {
+  *listener = nullptr;
+  return Caught(why, [&] {
+    auto converted = Convert(*settings);
+    if (!converted) return Invalid(why, converted.error());
+    auto made = std::make_unique<PgstListener>(
+        [node_state] { return static_cast<pg_status::NodeState>(node_state()); });
+    made->listener.Configure(std::move(converted.value()));
+    *listener = made.release();
+    return PGST_OK;
+  });
+}
+
+PgstStatus pgst_listener_configure(PgstListener* listener, const PgstListenerSettings* settings,
+                                   PgstMessage* why) noexcept {
+  return Caught(why, [&] {
+    auto converted = Convert(*settings);
+    if (!converted) return Invalid(why, converted.error());
+    listener->listener.Configure(std::move(converted.value()));
+    return PGST_OK;
+  });
+}
+
+PgstStatus pgst_listener_step(PgstListener* listener, PgstMessage* why) noexcept {
+  return Caught(why, [&] {
+    listener->listener.Step();
+    return PGST_OK;
+  });
+}
+
+int pgst_listener_fd(const PgstListener* listener) noexcept { return listener->listener.fd(); }
+
+int pgst_listener_timeout_ms(PgstListener* listener) noexcept {
+  return listener->listener.timeout_ms();
+}
+
+bool pgst_listener_take_log(PgstListener* listener, PgstLogLine* line) noexcept {
+  return pg_status::TakeLog(listener->listener, line);
+}
+
+void pgst_listener_free(PgstListener* listener) noexcept { delete listener; }
+
+bool pgst_is_fresh(const PgstSnapshot* snapshot, int64_t poller_alive_mono,
+                   int64_t now_mono) noexcept {
+  return pg_status::IsFresh(*snapshot, poller_alive_mono, now_mono);
+}
+
+PgstChoice pgst_choose(const PgstSnapshot* snapshot, const PgstWish* wish, uint64_t cursor,
+                       int64_t poller_alive_mono, int64_t now_mono) noexcept {
+  PgstChoice none{-1, cursor};
+  return CaughtOr(none, [&] {
+    pg_status::Wish asked;
+    asked.route = static_cast<pg_status::Route>(wish->route);
+    if (wish->has_lag_ms) asked.lag_ms = wish->lag_ms;
+    if (wish->has_lag_bytes) asked.lag_bytes = wish->lag_bytes;
+    asked.min_lsn = wish->min_lsn;
+    const pg_status::Choice choice =
+        pg_status::Choose(*snapshot, asked, cursor, poller_alive_mono, now_mono);
+    return PgstChoice{choice.host ? static_cast<int32_t>(*choice.host) : -1, choice.next_cursor};
+  });
+}

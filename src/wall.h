@@ -1,0 +1,187 @@
+/*
+ * The wall between the server (C, errors by longjmp) and the core (C++, errors by exceptions and
+ * values).
+ *
+ * Rules, on both sides of it:
+ *  - every function here catches everything and returns a status or a plain value; none throws;
+ *  - nothing here calls the server, so nothing here can longjmp; log lines travel back as data, to
+ * be reported by C when no C++ frame is left on the stack. The one call in the other direction is
+ * PgstNodeStateReader, which must not fail;
+ *  - memory belongs to the side that made it: objects are opaque and freed by their own function,
+ * all else is copied;
+ *  - no function here waits.
+ */
+#ifndef PG_STATUS_WALL_H
+#define PG_STATUS_WALL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "publish/snapshot.h"
+
+#ifdef __cplusplus
+#define PGST_NOEXCEPT noexcept
+extern "C" {
+#else
+#define PGST_NOEXCEPT
+#endif
+
+typedef enum PgstStatus {
+  PGST_OK = 0,
+  PGST_INVALID,       /* the input is wrong; the message says how */
+  PGST_OUT_OF_MEMORY, /* try again later */
+  PGST_FAILED         /* an error nobody foresaw; the message says what is known */
+} PgstStatus;
+
+#define PGST_MESSAGE_SIZE 512
+
+/* One or two sentences for people; "" when there is nothing to say. */
+typedef struct PgstMessage {
+  char text[PGST_MESSAGE_SIZE];
+} PgstMessage;
+
+typedef struct PgstLogLine {
+  bool warning; /* WARNING rather than LOG */
+  char message[PGST_MESSAGE_SIZE];
+  char detail[PGST_MESSAGE_SIZE]; /* "" none */
+  char hint[PGST_MESSAGE_SIZE];   /* "" none */
+} PgstLogLine;
+
+/* Monotonic time in microseconds, the same clock in all processes of this machine. */
+extern int64_t pgst_monotonic_us(void) PGST_NOEXCEPT;
+
+/*
+ * Settings, checked. PGST_OK, or PGST_INVALID with `why` naming the bad entry. `text` may not be
+ * NULL. conninfo's complaint never repeats the text.
+ */
+extern PgstStatus pgst_check_hosts(const char* text, int max_hosts, PgstMessage* why) PGST_NOEXCEPT;
+extern PgstStatus pgst_check_conninfo(const char* text, PgstMessage* why) PGST_NOEXCEPT;
+extern PgstStatus pgst_check_listen_addresses(const char* text, PgstMessage* why) PGST_NOEXCEPT;
+extern PgstStatus pgst_check_networks(const char* text, PgstMessage* why) PGST_NOEXCEPT;
+extern PgstStatus pgst_check_label(const char* text, PgstMessage* why) PGST_NOEXCEPT;
+
+/* Decimal digits only, 0 .. 2^64-1; false for anything else. */
+extern bool pgst_parse_uint64(const char* text, uint64_t* value) PGST_NOEXCEPT;
+
+/*
+ * The poller: asks the hosts, judges them, makes the snapshot.
+ */
+typedef struct PgstPoller PgstPoller;
+
+typedef struct PgstPollerSettings {
+  const char* hosts;
+  const char* conninfo;
+  const char* application_name; /* of our sessions on the peers */
+  const char* dc;
+  const char* geo;
+  int32_t max_hosts; /* must not change during a poller's life */
+  int32_t poll_interval_ms;
+  int32_t fast_poll_interval_ms;
+  int32_t poll_timeout_ms;
+  int32_t conn_max_age_ms;
+  int32_t max_fails;
+  int32_t sync_max_lag_ms;
+  int32_t sync_max_lag_bytes;
+  uint64_t system_identifier;    /* this server's */
+  int64_t postmaster_start_wall; /* this server's, microseconds since 1970 */
+} PgstPollerSettings;
+
+/*
+ * PGST_INVALID leaves a configured poller as it was. After PGST_OUT_OF_MEMORY or PGST_FAILED from
+ * configure, only free is allowed.
+ */
+extern PgstStatus pgst_poller_new(const PgstPollerSettings* settings, PgstPoller** poller,
+                                  PgstMessage* why) PGST_NOEXCEPT;
+extern PgstStatus pgst_poller_configure(PgstPoller* poller, const PgstPollerSettings* settings,
+                                        PgstMessage* why) PGST_NOEXCEPT;
+/* Does what is due. After PGST_OUT_OF_MEMORY it may be called again. */
+extern PgstStatus pgst_poller_step(PgstPoller* poller, PgstMessage* why) PGST_NOEXCEPT;
+extern void pgst_poller_probe_now(PgstPoller* poller) PGST_NOEXCEPT;
+/* Readable when step is due, and due after this many milliseconds (-1: never) at the latest. */
+extern int pgst_poller_fd(const PgstPoller* poller) PGST_NOEXCEPT;
+extern int pgst_poller_timeout_ms(PgstPoller* poller) PGST_NOEXCEPT;
+/* A snapshot newer than the last one taken, valid until the next step or configure; NULL when there
+ * is none. */
+extern const PgstSnapshot* pgst_poller_take_snapshot(PgstPoller* poller) PGST_NOEXCEPT;
+extern bool pgst_poller_take_log(PgstPoller* poller, PgstLogLine* line) PGST_NOEXCEPT;
+extern void pgst_poller_free(PgstPoller* poller) PGST_NOEXCEPT;
+
+/*
+ * The listener: owns the listening sockets, answers.
+ */
+typedef struct PgstListener PgstListener;
+
+typedef enum PgstNodeState {
+  PGST_NODE_STARTING = 0,
+  PGST_NODE_PRIMARY,
+  PGST_NODE_STANDBY,
+  PGST_NODE_STOPPING
+} PgstNodeState;
+
+/* This node's state at this moment. Called from within step: it may not report an error, allocate
+ * or wait. */
+typedef PgstNodeState (*PgstNodeStateReader)(void);
+
+typedef struct PgstListenerSettings {
+  const char* listen_addresses;
+  const char* allow;
+  int32_t port; /* 0: closed */
+  int32_t max_clients;
+  int32_t client_timeout_ms;
+} PgstListenerSettings;
+
+/* Statuses as for the poller. */
+extern PgstStatus pgst_listener_new(const PgstListenerSettings* settings,
+                                    PgstNodeStateReader node_state, PgstListener** listener,
+                                    PgstMessage* why) PGST_NOEXCEPT;
+extern PgstStatus pgst_listener_configure(PgstListener* listener,
+                                          const PgstListenerSettings* settings,
+                                          PgstMessage* why) PGST_NOEXCEPT;
+extern PgstStatus pgst_listener_step(PgstListener* listener, PgstMessage* why) PGST_NOEXCEPT;
+extern int pgst_listener_fd(const PgstListener* listener) PGST_NOEXCEPT;
+extern int pgst_listener_timeout_ms(PgstListener* listener) PGST_NOEXCEPT;
+extern bool pgst_listener_take_log(PgstListener* listener, PgstLogLine* line) PGST_NOEXCEPT;
+extern void pgst_listener_free(PgstListener* listener) PGST_NOEXCEPT;
+
+/*
+ * Choosing a host.
+ */
+typedef enum PgstRoute {
+  PGST_ROUTE_MASTER = 0,
+  PGST_ROUTE_REPLICA,
+  PGST_ROUTE_SYNC_BY_TIME,
+  PGST_ROUTE_SYNC_BY_BYTES,
+  PGST_ROUTE_SYNC_BY_TIME_OR_BYTES,
+  PGST_ROUTE_SYNC_BY_TIME_AND_BYTES,
+  PGST_ROUTE_MOST_SYNC_BY_BYTES
+} PgstRoute;
+
+typedef struct PgstWish {
+  PgstRoute route;
+  bool has_lag_ms; /* false: the route's default */
+  bool has_lag_bytes;
+  uint64_t lag_ms;
+  uint64_t lag_bytes;
+  uint64_t min_lsn; /* 0: no condition */
+} PgstWish;
+
+typedef struct PgstChoice {
+  int32_t host;         /* index into snapshot->hosts; -1: none */
+  uint64_t next_cursor; /* to be stored by compare-and-swap against the one given */
+} PgstChoice;
+
+/*
+ * poller_alive_mono: the poller's last sign of life, 0 for none. Fresh: what the snapshot says of hosts still holds; false when
+ * nothing was published or the poller has been silent for too long.
+ */
+extern bool pgst_is_fresh(const PgstSnapshot* snapshot, int64_t poller_alive_mono,
+                          int64_t now_mono) PGST_NOEXCEPT;
+extern PgstChoice pgst_choose(const PgstSnapshot* snapshot, const PgstWish* wish, uint64_t cursor,
+                              int64_t poller_alive_mono, int64_t now_mono) PGST_NOEXCEPT;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PG_STATUS_WALL_H */
