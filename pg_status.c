@@ -2,11 +2,13 @@
  * pg_status.c
  *	  The module: what happens when the server loads the library.
  *
- * pg_status tells from memory who the primary of a streaming-replication cluster is, which standbys are good to read from and what
- * state this node is in. It observes and tells; it never promotes, demotes or stops anything.
+ * pg_status tells from memory who the primary of a streaming-replication cluster is,
+ *which standbys are good to read from and what state this node is in. It observes and
+ *tells; it never promotes, demotes or stops anything.
  *
- * Where things are: src/postgres is the side of the server (settings, shared memory, workers, SQL functions); the rest of src is the
- * core, in C++, behind src/wall.h. CONTRIBUTING.md has the map.
+ * Where things are: src/postgres is the side of the server (settings, shared memory,
+ *workers, SQL functions); the rest of src is the core, in C++, behind src/wall.h.
+ *CONTRIBUTING.md has the map.
  */
 #include "postgres.h"
 
@@ -26,17 +28,20 @@ extern PGDLLEXPORT void _PG_init(void);
 void
 _PG_init(void)
 {
-	/* pg_upgrade loads every library it finds, and wants nothing of it but that it loads */
+	/* pg_upgrade loads every library it finds, and wants nothing of it but that it loads
+	 */
 	if (IsBinaryUpgrade)
 		return;
 
-	/* before any setting is defined: one that only a start can change would be fatal here */
+	/* before any setting is defined: one that only a start can change would be fatal here
+	 */
 	if (!process_shared_preload_libraries_in_progress)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("pg_status must be loaded through \"shared_preload_libraries\""),
-				 errhint("Add pg_status to \"shared_preload_libraries\" in postgresql.conf "
-						 "and restart the server.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("pg_status must be loaded through \"shared_preload_libraries\""),
+			 errhint("Add pg_status to \"shared_preload_libraries\" in postgresql.conf "
+					 "and restart the server.")));
 
 	pgst_define_settings();
 	pgst_install_shared_memory();

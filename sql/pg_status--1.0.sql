@@ -210,4 +210,4 @@ AS 'MODULE_PATHNAME', 'pg_status_is_split_brain'
 LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
 
 COMMENT ON FUNCTION pg_status_is_split_brain() IS
-'whether two servers of this cluster are primaries at the same time; NULL when not known';
+'whether two servers of this cluster are seen to be primaries at the same time; NULL before the first checks and when the poller is silent';

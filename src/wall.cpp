@@ -62,8 +62,17 @@ Value CaughtOr(Value fallback, Body body) noexcept {
   }
 }
 
+// The server's style for what it shows as DETAIL: a full sentence.
+std::string Sentence(std::string text) {
+  if (!text.empty() && text.front() >= 'a' && text.front() <= 'z') {
+    text.front() = static_cast<char>(text.front() - 'a' + 'A');
+  }
+  if (!text.empty() && text.back() != '.') text += '.';
+  return text;
+}
+
 PgstStatus Invalid(PgstMessage* why, const std::string& reason) {
-  Say(why, reason);
+  Say(why, Sentence(reason));
   return PGST_INVALID;
 }
 
@@ -79,10 +88,10 @@ constexpr std::uint16_t kUsualPort = 5432;
 Result<PollerSettings> Convert(const PgstPollerSettings& from) {
   Result<ConnectionOptions> connection =
       ParseConninfo(from.conninfo, from.application_name, from.poll_timeout_ms);
-  if (!connection) return Error{"pg_status.conninfo: " + connection.error()};
+  if (!connection) return Error{"In pg_status.conninfo: " + connection.error()};
   Result<std::vector<HostEntry>> hosts =
       ParseHosts(from.hosts, connection->default_port, static_cast<std::size_t>(from.max_hosts));
-  if (!hosts) return Error{"pg_status.hosts: " + hosts.error()};
+  if (!hosts) return Error{"In pg_status.hosts: " + hosts.error()};
 
   PollerSettings to;
   to.hosts = std::move(hosts.value());
@@ -104,9 +113,9 @@ Result<PollerSettings> Convert(const PgstPollerSettings& from) {
 
 Result<ListenerSettings> Convert(const PgstListenerSettings& from) {
   Result<std::vector<IpAddress>> addresses = ParseListenAddresses(from.listen_addresses);
-  if (!addresses) return Error{"pg_status.listen_addresses: " + addresses.error()};
+  if (!addresses) return Error{"In pg_status.listen_addresses: " + addresses.error()};
   Result<std::vector<Network>> allowed = ParseNetworks(from.allow);
-  if (!allowed) return Error{"pg_status.allow: " + allowed.error()};
+  if (!allowed) return Error{"In pg_status.allow: " + allowed.error()};
 
   ListenerSettings to;
   to.addresses = std::move(addresses.value());

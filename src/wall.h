@@ -172,8 +172,8 @@ typedef struct PgstChoice {
 } PgstChoice;
 
 /*
- * poller_alive_mono: the poller's last sign of life, 0 for none. Fresh: what the snapshot says of hosts still holds; false when
- * nothing was published or the poller has been silent for too long.
+ * poller_alive_mono: the poller's last sign of life, 0 for none. Fresh: what the snapshot says of
+ * hosts still holds; false when nothing was published or the poller has been silent for too long.
  */
 extern bool pgst_is_fresh(const PgstSnapshot* snapshot, int64_t poller_alive_mono,
                           int64_t now_mono) PGST_NOEXCEPT;

@@ -50,8 +50,8 @@ struct Choice {
   Cursor next_cursor = 0;             // equals the given cursor when the answer takes no turn
 };
 
-// Whether what the snapshot says of hosts still holds: something was published, and the poller has not been silent for longer than it
-// takes to notice a host going down. Arguments as for Choose.
+// Whether what the snapshot says of hosts still holds: something was published, and the poller has
+// not been silent for longer than it takes to notice a host going down. Arguments as for Choose.
 bool IsFresh(const PgstSnapshot& snapshot, MonoUs poller_alive, MonoUs now);
 
 // poller_alive: the poller's last sign of life (monotonic microseconds, 0 = none).

@@ -1,7 +1,7 @@
 /*
  * compat.h
- *	  What differs between the PostgreSQL versions we build for (13 to 18), under names that say what is meant. No other file asks
- *	  for the version.
+ *	  What differs between the PostgreSQL versions we build for (13 to 18), under names
+ *that say what is meant. No other file asks for the version.
  *
  * To be included after postgres.h.
  */

@@ -2,8 +2,8 @@
  * functions.c
  *	  The SQL functions: the snapshot, and this server's own state, as SQL values.
  *
- * They read shared memory only: no table, no lock that is held while anything else happens, no network. So they work on a standby and in
- * read-only transactions.
+ * They read shared memory only: no table, no lock that is held while anything else
+ *happens, no network. So they work on a standby and in read-only transactions.
  */
 #include "postgres.h"
 
@@ -43,15 +43,17 @@ PG_FUNCTION_INFO_V1(pg_status_is_split_brain);
 #define LIVE_US INT64CONST(30000000)
 
 /*
- * Without shared memory there is nothing to read: the library was loaded by pg_upgrade, which calls none of these.
+ * Without shared memory there is nothing to read: the library was loaded by pg_upgrade,
+ * which calls none of these.
  */
 static void
 need_shared_memory(void)
 {
 	if (!pgst_shared_memory_exists())
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("pg_status must be loaded through \"shared_preload_libraries\"")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("pg_status must be loaded through \"shared_preload_libraries\"")));
 }
 
 /* ----------------------------------------------------------------
@@ -67,20 +69,27 @@ typedef struct Arguments
 	int min_lsn;
 } Arguments;
 
-/* A limit in ms or bytes, 0 to 2^64-1. bigint would not hold them all, so it comes as numeric. */
+/*
+ * A limit in ms or bytes, 0 to 2^64-1. bigint would not hold them all, so it comes as
+ * numeric; 1000.0 is as whole as 1000.
+ */
 static bool
 get_limit(FunctionCallInfo fcinfo, int argument, const char *name, uint64_t *value)
 {
 	char *text;
+	char *point;
 
 	if (argument < 0 || PG_ARGISNULL(argument))
 		return false;
 	text = DatumGetCString(DirectFunctionCall1(numeric_out, PG_GETARG_DATUM(argument)));
+	point = strchr(text, '.');
+	if (point != NULL && strspn(point + 1, "0") == strlen(point + 1))
+		*point = '\0';
 	if (!pgst_parse_uint64(text, value))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("invalid %s", name),
-						errdetail("It must be a whole number from 0 to %s, not %s.",
-								  "18446744073709551615", text)));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid %s", name),
+				 errdetail("It must be a whole number from 0 to %s, not %.40s.",
+						   "18446744073709551615", text)));
 	return true;
 }
 
@@ -152,7 +161,8 @@ pg_status_most_sync_by_bytes(PG_FUNCTION_ARGS)
  * ----------------------------------------------------------------
  */
 
-/* One row under construction: columns are added from left to right, so that the code reads like the CREATE FUNCTION. */
+/* One row under construction: columns are added from left to right, so that the code
+ * reads like the CREATE FUNCTION. */
 #define MAX_COLUMNS 40
 
 typedef struct Row
@@ -227,7 +237,8 @@ state_word(uint8 state)
 	return "unknown";
 }
 
-/* The columns that tell who a host is and what state it is in. `known` is false when nothing current is known of it. */
+/* The columns that tell who a host is and what state it is in. `known` is false when
+ * nothing current is known of it. */
 static void
 add_identity_and_state(Row *row, const PgstHost *host, int position, bool known)
 {
@@ -254,7 +265,8 @@ add_identity_and_state(Row *row, const PgstHost *host, int position, bool known)
 }
 
 static void
-add_replication_and_history(Row *row, const PgstHost *host, bool known, bool may_see_errors)
+add_replication_and_history(Row *row, const PgstHost *host, bool known,
+							bool may_see_errors)
 {
 	add(row, host->timeline != 0, Int32GetDatum((int32) host->timeline));
 	add_text(row, host->system_identifier != 0
@@ -286,9 +298,10 @@ begin_rows(FunctionCallInfo fcinfo, TupleDesc *descriptor)
 
 	if (result == NULL || !IsA(result, ReturnSetInfo) ||
 		(result->allowedModes & SFRM_Materialize) == 0)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("set-valued function called in a context that cannot accept a "
-							   "set")));
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("set-valued function called in a context that cannot accept a "
+						"set")));
 
 	caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
 	if (get_call_result_type(fcinfo, NULL, descriptor) != TYPEFUNC_COMPOSITE)
@@ -328,11 +341,12 @@ return_hosts(FunctionCallInfo fcinfo, const char *only)
 		add_identity_and_state(&row, host, (int) i, known);
 		add_replication_and_history(&row, host, known, may_see_errors);
 		if (row.columns != descriptor->natts)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("the SQL objects of pg_status are of another version than its "
-							"library"),
-					 errhint("Run ALTER EXTENSION pg_status UPDATE.")));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the SQL objects of pg_status are of another version than its "
+						"library"),
+				 errhint("Run ALTER EXTENSION pg_status UPDATE.")));
 		tuplestore_putvalues(rows, descriptor, row.values, row.nulls);
 	}
 }
@@ -390,7 +404,8 @@ find_self(const PgstSnapshot *snapshot)
 	return NULL;
 }
 
-/* The newest position known of the primary, less what was replayed here; by how others see it and by what was received. */
+/* The newest position known of the primary, less what was replayed here; by how others
+ * see it and by what was received. */
 static bool
 local_lag_bytes(const PgstSnapshot *snapshot, const ReceiverState *receiver,
 				XLogRecPtr replayed, TimeLineID timeline, uint64 *lag)
@@ -507,7 +522,7 @@ pg_status_is_split_brain(PG_FUNCTION_ARGS)
 
 	need_shared_memory();
 	snapshot = pgst_copy_snapshot();
-	if (!pgst_snapshot_is_fresh(snapshot))
+	if (!pgst_snapshot_is_fresh(snapshot) || !snapshot->ready)
 		PG_RETURN_NULL();
 	PG_RETURN_BOOL(snapshot->split_brain);
 }

@@ -2,8 +2,8 @@
  * listener.c
  *	  The worker that answers clients.
  *
- * It runs from the start of the postmaster, before recovery, because "starting" is an answer too. It waits for nobody: not for a client,
- * not for a peer, not for the poller.
+ * It runs from the start of the postmaster, before recovery, because "starting" is an
+ *answer too. It waits for nobody: not for a client, not for a peer, not for the poller.
  */
 #include "postgres.h"
 
@@ -17,7 +17,8 @@
 #include "shared.h"
 #include "worker.h"
 
-/* Descriptors beside one for each client: the server's own, the listening sockets, the event loop's. */
+/* Descriptors beside one for each client: the server's own, the listening sockets, the
+ * event loop's. */
 #define OTHER_FILES 96
 
 static void

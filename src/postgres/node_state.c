@@ -2,11 +2,14 @@
  * node_state.c
  *	  The state of this server, read live from where the server keeps it.
  *
- * Whether recovery is over, and if not which kind it is, stands in shared memory. RecoveryInProgress() alone would not do: it cannot
- * tell a standby from a primary that redoes its WAL after a crash.
+ * Whether recovery is over, and if not which kind it is, stands in shared memory.
+ *RecoveryInProgress() alone would not do: it cannot tell a standby from a primary that
+ *redoes its WAL after a crash.
  *
- * That a smart shutdown was requested is the postmaster's private knowledge; it tells background workers only when the last client has
- * left. But it writes it into postmaster.pid at once (line 8, see miscadmin.h), which is read here, at most once in a while.
+ * That a smart shutdown was requested is the postmaster's private knowledge; it tells
+ *background workers only when the last client has left. But it writes it into
+ *postmaster.pid at once (line 8, see miscadmin.h), which is read here, at most once in a
+ *while.
  */
 #include "postgres.h"
 

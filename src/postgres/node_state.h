@@ -8,8 +8,8 @@
 #include "wall.h"
 
 /*
- * Never reports an error, never waits; cheap enough for each connection. Works in any process that has shared memory, also during
- * recovery.
+ * Never reports an error, never waits; cheap enough for each connection. Works in any
+ * process that has shared memory, also during recovery.
  */
 extern PgstNodeState pgst_node_state(void);
 

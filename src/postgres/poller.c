@@ -2,7 +2,8 @@
  * poller.c
  *	  The worker that asks the hosts and publishes what it makes of their answers.
  *
- * Everything that knows about hosts is in the core; here it is given settings, time to run and a place to publish.
+ * Everything that knows about hosts is in the core; here it is given settings, time to
+ *run and a place to publish.
  */
 #include "postgres.h"
 
@@ -15,7 +16,8 @@
 #include "shared.h"
 #include "worker.h"
 
-/* Descriptors beside one for each host: the server's own, the resolver's, the event loop's. */
+/* Descriptors beside one for each host: the server's own, the resolver's, the event
+ * loop's. */
 #define OTHER_FILES 96
 
 static MemoryContext round_context = NULL;
@@ -59,8 +61,9 @@ configure(PgstPoller **poller)
 		status = pgst_poller_configure(*poller, &settings, &why);
 
 	/*
-	 * Each setting was accepted by itself; together they may still be wrong (a default port in conninfo that makes two entries the
-	 * same). A running poller then keeps what it has.
+	 * Each setting was accepted by itself; together they may still be wrong (a default
+	 * port in conninfo that makes two entries the same). A running poller then keeps what
+	 * it has.
 	 */
 	if (status == PGST_INVALID && *poller != NULL)
 		ereport(WARNING, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -1,6 +1,7 @@
 /*
  * promotion.c
- *	  The worker that the postmaster starts when recovery has ended: it wakes the others and is gone.
+ *	  The worker that the postmaster starts when recovery has ended: it wakes the others
+ *and is gone.
  */
 #include "postgres.h"
 
@@ -8,7 +9,8 @@
 #include "shared.h"
 #include "worker.h"
 
-/* Returning is exit code 0: it is not started again until recovery ends once more, after a restart of the server. */
+/* Returning is exit code 0: it is not started again until recovery ends once more, after
+ * a restart of the server. */
 void
 pgst_promotion_main(Datum arg)
 {

@@ -2,8 +2,8 @@
  * settings.c
  *	  Definition of the pg_status.* settings, their checks, and their form for the core.
  *
- * The checks of the texts are the core's own parsers, so that what was accepted can be used. This file knows names, units, ranges and
- * defaults, nothing of what a value means.
+ * The checks of the texts are the core's own parsers, so that what was accepted can be
+ *used. This file knows names, units, ranges and defaults, nothing of what a value means.
  */
 #include "postgres.h"
 
@@ -17,6 +17,7 @@
 #include "utils/varlena.h"
 
 #include "compat.h"
+#include "node_state.h"
 #include "settings.h"
 
 int pgst_max_hosts = 64;
@@ -37,6 +38,7 @@ static int sync_max_lag_ms = 1000;
 static int sync_max_lag_bytes = 1000000;
 static int port = 5400;
 static int client_timeout_ms = 5000;
+static char *node_state = NULL; /* never read: it is computed when shown */
 
 /* Turns the core's verdict on a text into what GUC wants to hear. */
 static bool
@@ -105,8 +107,8 @@ define_text(const char *name, const char *what, const char *more, char **variabl
 }
 
 static void
-define_number(const char *name, const char *what, const char *more, int *variable, int min,
-			  int max, int flags)
+define_number(const char *name, const char *what, const char *more, int *variable,
+			  int min, int max, int flags)
 {
 	DefineCustomIntVariable(name, what, more, variable, *variable, min, max, PGC_SIGHUP,
 							flags, NULL, NULL, NULL);
@@ -116,15 +118,15 @@ define_number(const char *name, const char *what, const char *more, int *variabl
 static void
 define_what_to_poll(void)
 {
-	DefineCustomIntVariable("pg_status.max_hosts",
-							"Sets the largest number of hosts that can be configured.",
-							"Sizes shared memory, about 1.5 kB for each host.",
-							&pgst_max_hosts, pgst_max_hosts, 1, 4096, PGC_POSTMASTER, 0,
-							NULL, NULL, NULL);
-	define_text("pg_status.hosts", "Lists the hosts of the cluster.",
-				"A comma list of host[:port], each with optional name=, dc=, geo=, weight= and "
-				"application_name=. Empty: this server only.",
-				&hosts, "", 0, check_hosts);
+	DefineCustomIntVariable(
+		"pg_status.max_hosts", "Sets the largest number of hosts that can be configured.",
+		"Sizes shared memory, about 1.5 kB for each host.", &pgst_max_hosts,
+		pgst_max_hosts, 1, 4096, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	define_text(
+		"pg_status.hosts", "Lists the hosts of the cluster.",
+		"A comma list of host[:port], each with optional name=, dc=, geo=, weight= and "
+		"application_name=. Empty: this server only.",
+		&hosts, "", 0, check_hosts);
 	define_text("pg_status.conninfo", "Sets how to connect to the hosts.",
 				"libpq keywords such as user, dbname, sslmode, passfile or service.",
 				&conninfo, "dbname=postgres user=postgres", GUC_SUPERUSER_ONLY,
@@ -140,12 +142,12 @@ static void
 define_how_to_poll(void)
 {
 	define_number("pg_status.poll_interval",
-				  "Sets the time from the start of one check of a host to the next.", NULL,
-				  &poll_interval_ms, 10, 3600 * 1000, GUC_UNIT_MS);
-	define_number("pg_status.fast_poll_interval",
-				  "Sets the same time while something is wrong.",
-				  "Used for a host that failed, and for all while there is no sound primary.",
-				  &fast_poll_interval_ms, 10, 60 * 1000, GUC_UNIT_MS);
+				  "Sets the time from the start of one check of a host to the next.",
+				  NULL, &poll_interval_ms, 10, 3600 * 1000, GUC_UNIT_MS);
+	define_number(
+		"pg_status.fast_poll_interval", "Sets the same time while something is wrong.",
+		"Used for a host that failed, and for all while there is no sound primary.",
+		&fast_poll_interval_ms, 10, 60 * 1000, GUC_UNIT_MS);
 	define_number("pg_status.poll_timeout",
 				  "Sets the longest time a check may take, connecting included.", NULL,
 				  &poll_timeout_ms, 10, 60 * 1000, GUC_UNIT_MS);
@@ -159,8 +161,8 @@ define_how_to_poll(void)
 				  "Sets the largest lag in time of a standby that is in sync.", NULL,
 				  &sync_max_lag_ms, 0, INT_MAX, GUC_UNIT_MS);
 	define_number("pg_status.sync_max_lag_bytes",
-				  "Sets the largest lag in bytes of WAL of a standby that is in sync.", NULL,
-				  &sync_max_lag_bytes, 0, INT_MAX, GUC_UNIT_BYTE);
+				  "Sets the largest lag in bytes of WAL of a standby that is in sync.",
+				  NULL, &sync_max_lag_bytes, 0, INT_MAX, GUC_UNIT_BYTE);
 }
 
 static void
@@ -182,25 +184,57 @@ define_how_to_answer(void)
 				  &client_timeout_ms, 10, 3600 * 1000, GUC_UNIT_MS);
 }
 
+/*
+ * A value to read, not to set: the state of this server at this moment. A setting can be
+ * asked for in any database and on any version, by any role, also where the extension was
+ * not created and with no error where the library is not loaded (current_setting with
+ * missing_ok). So the pollers of the other nodes ask for it.
+ */
+static const char *
+show_node_state(void)
+{
+	switch (pgst_node_state())
+	{
+		case PGST_NODE_PRIMARY:
+			return "primary";
+		case PGST_NODE_STANDBY:
+			return "standby";
+		case PGST_NODE_STOPPING:
+			return "stopping";
+		case PGST_NODE_STARTING:
+			break;
+	}
+	return "starting";
+}
+
+static void
+define_what_to_show(void)
+{
+	DefineCustomStringVariable("pg_status.node_state", "Shows the state of this server.",
+							   "primary, standby, starting or stopping.", &node_state, "",
+							   PGC_INTERNAL, GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							   NULL, NULL, show_node_state);
+}
+
 void
 pgst_define_settings(void)
 {
 	define_what_to_poll();
 	define_how_to_poll();
 	define_how_to_answer();
+	define_what_to_show();
 	MarkGUCPrefixReserved("pg_status");
 }
 
 /*
- * This server alone, for an empty list: through its own socket directory if it has one (the first that can be written in a list),
- * under a name that says what it is.
+ * This server alone, for an empty list: through its own socket directory if it has one
+ * (the first that can be written in a list), under a name that says what it is.
  */
 static char *
 this_server_only(void)
 {
 	const char *own_port = GetConfigOption("port", false, false);
-	char *directories =
-		pstrdup(GetConfigOption("unix_socket_directories", false, false));
+	char *directories = pstrdup(GetConfigOption("unix_socket_directories", false, false));
 	List *parts = NIL;
 
 	if (SplitDirectoriesString(directories, ',', &parts) && parts != NIL)

@@ -2,7 +2,8 @@
  * settings.h
  *	  The pg_status.* settings.
  *
- * All but max_hosts may be changed by a reload. Texts are never NULL and have passed the core's own parser; units are in the names.
+ * All but max_hosts may be changed by a reload. Texts are never NULL and have passed the
+ *core's own parser; units are in the names.
  */
 #ifndef PGST_SETTINGS_H
 #define PGST_SETTINGS_H
@@ -16,8 +17,8 @@ extern int pgst_max_clients;
 extern void pgst_define_settings(void);
 
 /*
- * The settings as the core takes them. The texts point into the settings and into palloc'd memory of the current context: to be used
- * before the next reload.
+ * The settings as the core takes them. The texts point into the settings and into
+ * palloc'd memory of the current context: to be used before the next reload.
  */
 extern void pgst_poller_settings(PgstPollerSettings *settings);
 extern void pgst_listener_settings(PgstListenerSettings *settings);

@@ -2,8 +2,9 @@
  * shared.c
  *	  Shared memory: layout, set-up, and the only code that touches it.
  *
- * The snapshot has one writer and many readers under one LWLock; both copy and do nothing else while they hold it. The rest is atomics.
- * Nothing here is a pointer, so a worker's death leaves nothing dangling.
+ * The snapshot has one writer and many readers under one LWLock; both copy and do nothing
+ *else while they hold it. The rest is atomics. Nothing here is a pointer, so a worker's
+ *death leaves nothing dangling.
  */
 #include "postgres.h"
 
@@ -136,7 +137,8 @@ pgst_worker_last_alive(PgstWorker worker)
 	return (int64) pg_atomic_read_u64(&shared->workers[worker].alive);
 }
 
-/* The latch may belong to another process by now; a latch set for nothing does no harm. */
+/* The latch may belong to another process by now; a latch set for nothing does no harm.
+ */
 void
 pgst_worker_wake(PgstWorker worker)
 {
@@ -186,12 +188,13 @@ pgst_copy_snapshot(void)
 bool
 pgst_snapshot_is_fresh(const PgstSnapshot *snapshot)
 {
-	return pgst_is_fresh(snapshot, pgst_worker_last_alive(PGST_POLLER), pgst_monotonic_us());
+	return pgst_is_fresh(snapshot, pgst_worker_last_alive(PGST_POLLER),
+						 pgst_monotonic_us());
 }
 
 /*
- * Another request may take its turn between our look at the cursor and our move: then the choice is made anew, so that every turn is
- * taken once.
+ * Another request may take its turn between our look at the cursor and our move: then the
+ * choice is made anew, so that every turn is taken once.
  */
 const PgstHost *
 pgst_choose_host(const PgstSnapshot *snapshot, const PgstWish *wish)

@@ -1,6 +1,7 @@
 /*
  * shared.h
- *	  What the workers and all backends share: the snapshot, the round-robin cursor, and signs of life.
+ *	  What the workers and all backends share: the snapshot, the round-robin cursor, and
+ *signs of life.
  */
 #ifndef PGST_SHARED_H
 #define PGST_SHARED_H
@@ -24,8 +25,9 @@ extern void pgst_install_shared_memory(void);
 extern bool pgst_shared_memory_exists(void);
 
 /*
- * A worker's life. Enter: from now on it is `worker` (its end is noted by itself). Alive: a sign of life, to be given at least once a
- * second. Wake: sets the latch of a worker that is there.
+ * A worker's life. Enter: from now on it is `worker` (its end is noted by itself). Alive:
+ * a sign of life, to be given at least once a second. Wake: sets the latch of a worker
+ * that is there.
  */
 extern void pgst_worker_enter(PgstWorker worker);
 extern void pgst_worker_alive(PgstWorker worker);
@@ -33,7 +35,8 @@ extern void pgst_worker_wake(PgstWorker worker);
 /* The last sign of life on the monotonic clock, 0 when it does not run. */
 extern int64 pgst_worker_last_alive(PgstWorker worker);
 
-/* Tells the workers that recovery has ended; they compare the count with the one they saw last. */
+/* Tells the workers that recovery has ended; they compare the count with the one they saw
+ * last. */
 extern void pgst_announce_promotion(void);
 extern uint32 pgst_promotions(void);
 
@@ -46,7 +49,9 @@ extern PgstSnapshot *pgst_copy_snapshot(void);
 /* Whether what a copy says of the hosts still holds. */
 extern bool pgst_snapshot_is_fresh(const PgstSnapshot *snapshot);
 
-/* Chooses a host for this wish and takes a turn. NULL when there is none; else it points into the snapshot. */
-extern const PgstHost *pgst_choose_host(const PgstSnapshot *snapshot, const PgstWish *wish);
+/* Chooses a host for this wish and takes a turn. NULL when there is none; else it points
+ * into the snapshot. */
+extern const PgstHost *pgst_choose_host(const PgstSnapshot *snapshot,
+										const PgstWish *wish);
 
 #endif /* PGST_SHARED_H */

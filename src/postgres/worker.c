@@ -1,9 +1,11 @@
 /*
  * worker.c
- *	  The frame of a background worker: registration, signals, the one wait point, and reporting.
+ *	  The frame of a background worker: registration, signals, the one wait point, and
+ *reporting.
  *
- * The workers have shared memory but no database connection, so that they can run before and during recovery, and no signal barrier
- * ever waits for them. They end with exit code 1, never 0: the postmaster starts a worker again after 1, drops it for good after 0, and
+ * The workers have shared memory but no database connection, so that they can run before
+ *and during recovery, and no signal barrier ever waits for them. They end with exit code
+ *1, never 0: the postmaster starts a worker again after 1, drops it for good after 0, and
  * starts nothing during a shutdown anyway.
  */
 #include "postgres.h"
@@ -22,7 +24,8 @@
 #include "compat.h"
 #include "worker.h"
 
-/* A status that nobody answers for is soon missed, and a worker that ends has nothing to recover: come back quickly. */
+/* A status that nobody answers for is soon missed, and a worker that ends has nothing to
+ * recover: come back quickly. */
 #define RESTART_SECONDS 1
 
 /* A sign of life is given at least this often. */
@@ -53,8 +56,8 @@ register_worker(const char *type, const char *entry, BgWorkerStartTime start, in
 void
 pgst_register_workers(void)
 {
-	register_worker("pg_status listener", "pgst_listener_main", BgWorkerStart_PostmasterStart,
-					RESTART_SECONDS);
+	register_worker("pg_status listener", "pgst_listener_main",
+					BgWorkerStart_PostmasterStart, RESTART_SECONDS);
 	register_worker("pg_status poller", "pgst_poller_main", BgWorkerStart_PostmasterStart,
 					RESTART_SECONDS);
 	register_worker("pg_status promotion", "pgst_promotion_main",
@@ -68,7 +71,8 @@ pgst_worker_begin(PgstWorker worker)
 	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
 	BackgroundWorkerUnblockSignals();
 	pgst_worker_enter(worker);
-	wait_event = pgst_wait_event(worker == PGST_POLLER ? "PgStatusPoller" : "PgStatusListener");
+	wait_event =
+		pgst_wait_event(worker == PGST_POLLER ? "PgStatusPoller" : "PgStatusListener");
 }
 
 void
@@ -106,7 +110,8 @@ pgst_worker_wait(PgstWorker worker, int timeout_ms)
 }
 
 /*
- * The prefix is for those who read the log: a worker has no user, database or application name there that would tell whose line it is.
+ * The prefix is for those who read the log: a worker has no user, database or application
+ * name there that would tell whose line it is.
  */
 void
 pgst_report(const PgstLogLine *line)
@@ -136,8 +141,8 @@ pgst_worker_survive(PgstStatus status, const PgstMessage *why)
 }
 
 /*
- * A worker with many hosts or clients holds more descriptors than the usual soft limit of 1024. The limit is this process's own, and up
- * to the hard limit it is ours to set.
+ * A worker with many hosts or clients holds more descriptors than the usual soft limit of
+ * 1024. The limit is this process's own, and up to the hard limit it is ours to set.
  */
 void
 pgst_worker_need_files(int files)
@@ -147,11 +152,13 @@ pgst_worker_need_files(int files)
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
 		limit.rlim_cur >= (rlim_t) files)
 		return;
-	limit.rlim_cur = limit.rlim_max == RLIM_INFINITY ? (rlim_t) files
-													 : Min((rlim_t) files, limit.rlim_max);
+	limit.rlim_cur = limit.rlim_max == RLIM_INFINITY
+						 ? (rlim_t) files
+						 : Min((rlim_t) files, limit.rlim_max);
 	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < (rlim_t) files)
-		ereport(WARNING, (errmsg("pg_status: this process may open %ld files, but may need %d",
-								 (long) limit.rlim_cur, files),
-						  errhint("Raise the hard limit of open files of the server, or lower "
-								  "pg_status.max_clients or the number of hosts.")));
+		ereport(WARNING,
+				(errmsg("pg_status: this process may open %ld files, but may need %d",
+						(long) limit.rlim_cur, files),
+				 errhint("Raise the hard limit of open files of the server, or lower "
+						 "pg_status.max_clients or the number of hosts.")));
 }

@@ -21,8 +21,9 @@ extern void pgst_worker_begin(PgstWorker worker);
 extern void pgst_worker_watch(int fd);
 
 /*
- * Waits until fd is readable, the latch is set or timeout_ms (-1: none) have passed, but not for ever. Does not return when the server
- * shuts down, the postmaster dies or the worker was told to end. Returns true when the settings have been read anew.
+ * Waits until fd is readable, the latch is set or timeout_ms (-1: none) have passed, but
+ * not for ever. Does not return when the server shuts down, the postmaster dies or the
+ * worker was told to end. Returns true when the settings have been read anew.
  */
 extern bool pgst_worker_wait(PgstWorker worker, int timeout_ms);
 
@@ -30,8 +31,8 @@ extern bool pgst_worker_wait(PgstWorker worker, int timeout_ms);
 extern void pgst_report(const PgstLogLine *line);
 
 /*
- * What a failed step or configuration means: out of memory is logged, now and then, and life goes on; anything else ends the worker, to
- * come back clean.
+ * What a failed step or configuration means: out of memory is logged, now and then, and
+ * life goes on; anything else ends the worker, to come back clean.
  */
 extern void pgst_worker_survive(PgstStatus status, const PgstMessage *why);
 

@@ -9,8 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "base/cpp_only.hpp"
 #include "probe/observation.hpp"
+
+#include "base/cpp_only.hpp"
 
 namespace pg_status {
 

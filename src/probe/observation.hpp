@@ -53,6 +53,8 @@ struct Facts {
       replay_commit;  // standby: pg_last_xact_replay_timestamp(), stamped by the primary's clock
   bool replay_paused = false;           // standby: pg_is_wal_replay_paused()
   std::optional<WalReceiver> receiver;  // standby: present while a WAL receiver runs
+  bool stopping =
+      false;  // a smart shutdown was requested there; known only if pg_status is loaded there
   std::vector<Sender> senders;
   bool details_hidden =
       false;  // something above is missing because the role is not a member of pg_monitor

@@ -150,6 +150,11 @@ void PeerProbe::FinishReading(MonoUs now) {
   }
   current_.outcome = Outcome::kOk;
   current_.facts = std::move(facts.value());
+  // A smart shutdown waits until the last session has ended. Ours must not be the one.
+  if (current_.facts.stopping) {
+    link_->Close();
+    lost_connection_ = true;
+  }
   Finish(now);
 }
 

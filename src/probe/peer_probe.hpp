@@ -64,7 +64,8 @@ class PeerProbe {
   // The finished probe's result, once.
   std::optional<Observation> TakeObservation();
 
-  // The kept connection ended while resting; cleared by Begin(). A reason to ask at once.
+  // The kept connection ended while resting, or was given up because the server is stopping;
+  // cleared by Begin(). A reason to ask again soon.
   bool lost_connection() const { return lost_connection_; }
 
  private:

@@ -36,6 +36,7 @@ enum Column : std::size_t {
   kReceiverPort,
   kReceiverTimeline,
   kReceiverLatestEnd,
+  kNodeState,
   kSenderPid,
   kSenderName,
   kSenderAddress,
@@ -52,6 +53,8 @@ enum Column : std::size_t {
 // The timeline: a primary writes the one that its current WAL file's name begins with. A standby
 // has no function for it; the control file's are the newest it has certainly reached, its WAL
 // receiver knows better when the role may see it.
+//
+// pg_status.node_state is the peer's own pg_status speaking; NULL when it is not loaded there.
 //
 // The walsenders' query has a LIMIT so that the answer stays bounded.
 constexpr std::string_view kQuery =
@@ -71,6 +74,7 @@ constexpr std::string_view kQuery =
     "      THEN pg_catalog.date_part('epoch', pg_catalog.pg_last_xact_replay_timestamp()) END,"
     " CASE WHEN f.in_recovery THEN pg_catalog.pg_is_wal_replay_paused() END,"
     " w.pid, w.status, w.sender_host, w.sender_port, w.received_tli, w.latest_end_lsn,"
+    " pg_catalog.current_setting('pg_status.node_state', true),"
     " s.pid, s.application_name, pg_catalog.host(s.client_addr), s.state, s.sync_state,"
     " s.sync_priority"
     " FROM (SELECT pg_catalog.pg_is_in_recovery() AS in_recovery OFFSET 0) f"
@@ -238,6 +242,7 @@ Result<Facts> ParseReply(const Rows& rows, int server_version) {
   facts.replay_commit = row.Seconds(kReplayCommit, "time of the last replayed commit");
   facts.replay_paused = row.Bool(kReplayPaused, "replay state").value_or(false);
   facts.receiver = ReadReceiver(row, facts.details_hidden);
+  facts.stopping = row.Text(kNodeState) == "stopping";
 
   if (facts.in_recovery) {
     facts.timeline = static_cast<std::uint32_t>(
