@@ -35,6 +35,8 @@ void EventLoop::Run() {
 
 int EventLoop::timeout_ms() {
   if (watchers_changed_) return 0;
+  // Of a loop that has nothing to wait for, libuv says "at once", for ever.
+  if (uv_loop_alive(&loop_) == 0) return -1;
   uv_update_time(&loop_);
   return uv_backend_timeout(&loop_);
 }

@@ -134,6 +134,9 @@ void Listener::Configure(ListenerSettings settings) {
     return std::find(settings_.addresses.begin(), settings_.addresses.end(), door->address) ==
            settings_.addresses.end();
   };
+  for (const auto& door : doors_) {
+    if (unwanted(door)) Close(*door);
+  }
   doors_.erase(std::remove_if(doors_.begin(), doors_.end(), unwanted), doors_.end());
 
   for (const IpAddress& address : settings_.addresses) {
@@ -187,8 +190,11 @@ void Listener::OpenFailed(Door& door, int error) {
   });
 }
 
+// Closing a listening socket resets the connections that wait to be accepted: they are answered
+// first.
 void Listener::Close(Door& door) {
   door.watch.reset();
+  if (door.fd >= 0) AcceptAll(door);
   if (door.fd >= 0) close(door.fd);
   door.fd = -1;
   door.open_port = 0;
@@ -207,23 +213,33 @@ void Listener::Watch(Door& door) {
 
 // ---------------------------------------------------------------- clients
 
+bool Listener::AcceptOne(Door& door, MonoUs now) {
+  sockaddr_storage from;
+  const int fd = Accept(door.fd, from);
+  if (fd >= 0) {
+    Answer(fd, FromSockaddr(from), now);
+    return true;
+  }
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
+  if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+    PauseAccepting(errno);
+    return false;
+  }
+  // ECONNABORTED and the network errors that Linux passes on: that client is gone, the next is not.
+  return true;
+}
+
+void Listener::AcceptAll(Door& door) {
+  const MonoUs now = EventLoop::Now();
+  int left = kBacklog;
+  while (left > 0 && AcceptOne(door, now)) --left;
+  ScheduleLook();
+}
+
 void Listener::AcceptSome(Door& door) {
   const MonoUs now = EventLoop::Now();
-  for (int i = 0; i < kAcceptsPerTurn; ++i) {
-    sockaddr_storage from;
-    const int fd = Accept(door.fd, from);
-    if (fd >= 0) {
-      Answer(fd, FromSockaddr(from), now);
-      continue;
-    }
-    if (errno == EAGAIN || errno == EWOULDBLOCK) break;
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      PauseAccepting(errno);
-      break;
-    }
-    // ECONNABORTED and the network errors that Linux passes on: that client is gone, the next one
-    // is not.
-  }
+  int left = kAcceptsPerTurn;
+  while (left > 0 && AcceptOne(door, now)) --left;
   draining_.Look(now);
   ScheduleLook();
 }

@@ -84,6 +84,9 @@ class Listener {
   void Watch(Door& door);
   void PauseAccepting(int error);
   void ResumeAccepting();
+  // Answers one client that waits; false when there is none, or none can be accepted now.
+  bool AcceptOne(Door& door, MonoUs now);
+  void AcceptAll(Door& door);
   void AcceptSome(Door& door);
   void Answer(int fd, const IpAddress& client, MonoUs now);
   void ScheduleLook();

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -20,6 +21,9 @@ constexpr std::int64_t kMinProbeGapUs = 20 * kUsPerMs;
 constexpr std::int64_t kGatherUsPerHost = 50;
 constexpr std::int64_t kMaxGatherUs = 50 * kUsPerMs;
 constexpr std::size_t kGatherFromHosts = 32;
+
+// How wrong the wall-clock times that are shown may be.
+constexpr std::int64_t kMaxWallErrorUs = 100 * kUsPerMs;
 
 // Lines that nobody fetched; more are counted, not kept.
 constexpr std::size_t kMaxLogLines = 1000;
@@ -279,9 +283,20 @@ void Poller::Judge() {
   for (const auto& peer : peers_) Schedule(*peer);
 }
 
+// The wall clock and the monotonic one are read a moment apart, and drift. One distance between the
+// two is kept until it is off by more than people can see, so that the time of an event does not
+// change each time it is shown.
+WallUs Poller::WallTime(MonoUs now) {
+  const std::int64_t distance = WallNow() - now;
+  if (wall_distance_ == 0 || std::abs(distance - wall_distance_) > kMaxWallErrorUs) {
+    wall_distance_ = distance;
+  }
+  return now + wall_distance_;
+}
+
 void Poller::Publish(MonoUs now) {
   auto* snapshot = reinterpret_cast<PgstSnapshot*>(snapshot_memory_.data());
-  BuildSnapshot(cluster_, settings_.hosts, settings_.limits, settings_.local, now, WallNow(),
+  BuildSnapshot(cluster_, settings_.hosts, settings_.limits, settings_.local, now, WallTime(now),
                 *snapshot);
   snapshot_new_ = true;
 }

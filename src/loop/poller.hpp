@@ -85,6 +85,7 @@ class Poller {
   void Arm(Peer& peer, MonoUs when);
   void ScheduleJudgement();
   void Judge();
+  WallUs WallTime(MonoUs now);
   void Publish(MonoUs now);
   void Log(LogLine line);
   void ReplacePeers(const std::vector<HostEntry>& hosts, const ConnectionOptions& connection,
@@ -98,7 +99,8 @@ class Poller {
   TimerHandle judge_timer_;
   std::vector<std::unique_ptr<Peer>> peers_;
   ClusterVerdict cluster_;
-  ClusterVerdict told_;  // what the log knows
+  ClusterVerdict told_;             // what the log knows
+  std::int64_t wall_distance_ = 0;  // wall clock minus monotonic clock
   MonoUs last_judged_ = 0;
   bool judgement_due_ = false;
 
