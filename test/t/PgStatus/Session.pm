@@ -1,0 +1,60 @@
+# A session that stays open: psql behind two pipes, so that many queries run on one connection without a process for
+# each. It knows nothing of pg_status, nor of what is asked.
+package PgStatus::Session;
+
+use strict;
+use warnings;
+
+use Carp;
+use IO::Select;
+use IPC::Open3;
+use Time::HiRes qw(time);
+
+# Deadline of every answer, in seconds.
+my $patience = $ENV{PG_TEST_TIMEOUT_DEFAULT} || 60;
+
+sub new {
+    my ($class, $connstr) = @_;
+    my $pid = open3(my $in, my $out, undef, 'psql', '-XAtq', '-d', $connstr, '-f', '-');
+    my $self = bless { in => $in, out => $out, pid => $pid, count => 0 }, $class;
+    $self->query('SELECT 1');
+    return $self;
+}
+
+# Sends a query without waiting for its end.
+sub send {
+    my ($self, $query) = @_;
+    local $SIG{PIPE} = 'IGNORE';
+    $self->{count}++;
+    syswrite $self->{in}, "$query\n;\n\\echo end-of-query-$self->{count}\n" or croak "session is gone: $!";
+    return;
+}
+
+# Waits for the end of what was sent; returns its output, dies when there is an error in it.
+sub receive {
+    my ($self) = @_;
+    my ($text, $mark, $deadline) = ('', "end-of-query-$self->{count}\n", time + $patience);
+    while ($text !~ s/(?:\A|(?<=\n))\Q$mark\E\z//) {
+        croak "no answer in time; so far: $text" if time > $deadline;
+        next unless IO::Select->new($self->{out})->can_read(1);
+        sysread $self->{out}, $text, 65536, length $text or croak "session ended: $text";
+    }
+    croak $text if $text =~ /^(?:psql:\S+ )?(?:ERROR|FATAL|PANIC):/m;
+    return $text =~ s/\n\z//r;
+}
+
+sub query {
+    my ($self, $query) = @_;
+    $self->send($query);
+    return $self->receive;
+}
+
+sub close {
+    my ($self) = @_;
+    close $self->{in};
+    close $self->{out};
+    waitpid $self->{pid}, 0;
+    return;
+}
+
+1;
