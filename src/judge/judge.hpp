@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/log_line.hpp"
 #include "config/hosts.hpp"
 #include "config/limits.hpp"
 #include "judge/verdict.hpp"
@@ -44,15 +45,6 @@ void JudgeCluster(ClusterVerdict& cluster, const std::vector<HostEntry>& entries
 // accumulate.
 MonoUs NextProbe(const ClusterVerdict& cluster, std::size_t index, const Limits& limits,
                  MonoUs started, MonoUs ended);
-
-// One line of log for people. kInfo becomes LOG, kWarning WARNING.
-struct LogLine {
-  enum class Level : std::uint8_t { kInfo, kWarning };
-  Level level = Level::kInfo;
-  std::string message;  // short, lower case, no period; names the host in double quotes
-  std::string detail;   // full sentences, or ""
-  std::string hint;     // full sentences, or ""
-};
 
 // One line per change of verdict: host, from, to, why. Nothing when nothing changed. A repeated
 // failure is counted and told when it ends. `before` and `after` must be of the same entries.

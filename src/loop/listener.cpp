@@ -30,8 +30,9 @@ constexpr std::size_t kMaxLogLines = 200;
 std::string ErrorText(int error) { return std::generic_category().message(error); }
 
 std::string PlaceText(const IpAddress& address, std::uint16_t port) {
-  const char* form = address.family == IpFamily::kV6 ? "[{}]:{}" : "{}:{}";
-  return fmt::format(fmt::runtime(form), FormatIpAddress(address), port);
+  const std::string host = FormatIpAddress(address);
+  return address.family == IpFamily::kV6 ? fmt::format("[{}]:{}", host, port)
+                                         : fmt::format("{}:{}", host, port);
 }
 
 socklen_t ToSockaddr(const IpAddress& address, std::uint16_t port, sockaddr_storage& out) {

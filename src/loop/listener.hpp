@@ -13,8 +13,8 @@
 
 #include "answer/raw_line.hpp"
 #include "base/ip_address.hpp"
+#include "base/log_line.hpp"
 #include "config/networks.hpp"
-#include "judge/judge.hpp"
 #include "loop/drain.hpp"
 #include "loop/event_loop.hpp"
 

@@ -16,7 +16,11 @@
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
+#if PG_VERSION_NUM >= 140000
 #include "utils/wait_event.h"
+#else
+#include "pgstat.h"
+#endif
 
 #if PG_VERSION_NUM < 130000
 #error "pg_status needs PostgreSQL 13 or newer"

@@ -28,22 +28,25 @@ struct NotifyDeleter {
 using Connection = std::unique_ptr<PGconn, ConnectionDeleter>;
 using QueryResult = std::unique_ptr<PGresult, ResultDeleter>;
 
-// More rows than the query can give: the peer is not answering our question.
+// More rows, or more bytes, than the query can give: the peer is not answering our question.
 constexpr std::size_t kMaxRows = 2000;
+constexpr std::size_t kMaxAnswerBytes = std::size_t{16} << 20;
+
+// Of an error's text; a message from a peer may be as long as it likes.
+constexpr std::size_t kMaxErrorBytes = 500;
 
 // Notices would go to standard error, the server's log, as often as a peer likes.
 void IgnoreNotice(void* /*unused*/, const PGresult* /*unused*/) {}
 
 // The first line of a libpq message, without the address that our own messages name anyway.
-std::string FirstLine(const char* message) {
-  std::string_view text = message == nullptr ? "" : message;
+std::string FirstLine(std::string_view text) {
   text = text.substr(0, text.find('\n'));
   constexpr std::string_view kFailed = " failed: ";
   if (text.rfind("connection to server", 0) == 0) {
     const std::size_t at = text.find(kFailed);
     if (at != std::string_view::npos) text.remove_prefix(at + kFailed.size());
   }
-  return text.empty() ? "the connection ended" : std::string(text);
+  return text.empty() ? "the connection ended" : std::string(text.substr(0, kMaxErrorBytes));
 }
 
 bool Mentions(const std::string& text, int error) {
@@ -53,10 +56,19 @@ bool Mentions(const std::string& text, int error) {
 // libpq tells why a connection failed in words only. What matters to us is whether nothing listens
 // there (the words are the operating system's own) and whether a server has answered (its message
 // begins with a severity, FATAL in most languages).
-Outcome OutcomeOfConnectError(const std::string& error) {
-  if (Mentions(error, ECONNREFUSED) || Mentions(error, ENOENT)) return Outcome::kRefused;
-  if (error.find("FATAL:") != std::string::npos) return Outcome::kRejected;
-  return Outcome::kClosed;
+//
+// Of several addresses that were tried, each has its lines. A server's answer from one of them
+// tells more than the silence of the others.
+LinkFailure ConnectFailure(std::string_view message) {
+  const std::size_t fatal = message.find("FATAL:");
+  if (fatal != std::string_view::npos) {
+    const std::size_t line_end = message.rfind('\n', fatal);
+    if (line_end != std::string_view::npos) message.remove_prefix(line_end + 1);
+    return {Outcome::kRejected, FirstLine(message)};
+  }
+  const std::string error = FirstLine(message);
+  const bool refused = Mentions(error, ECONNREFUSED) || Mentions(error, ENOENT);
+  return {refused ? Outcome::kRefused : Outcome::kClosed, error};
 }
 
 Outcome OutcomeOfState(const char* sqlstate) {
@@ -81,11 +93,19 @@ class GatheredRows : public Rows {
     return std::string_view(PQgetvalue(result, 0, field),
                             static_cast<std::size_t>(PQgetlength(result, 0, field)));
   }
-  void Add(QueryResult result) { results_.push_back(std::move(result)); }
-  void Clear() { results_.clear(); }
+  std::size_t bytes() const { return bytes_; }
+  void Add(QueryResult result) {
+    bytes_ += PQresultMemorySize(result.get());
+    results_.push_back(std::move(result));
+  }
+  void Clear() {
+    results_.clear();
+    bytes_ = 0;
+  }
 
  private:
   std::vector<QueryResult> results_;
+  std::size_t bytes_ = 0;
 };
 
 class LibpqLink : public Link {
@@ -112,6 +132,7 @@ class LibpqLink : public Link {
 
  private:
   LinkStep Failed(Outcome outcome, std::string error);
+  LinkStep NotConnected();
   LinkStep Ended();
   void DropNotifications();
   LinkStep TakeResult(QueryResult result);
@@ -125,6 +146,11 @@ class LibpqLink : public Link {
 LinkStep LibpqLink::Failed(Outcome outcome, std::string error) {
   failure_.outcome = outcome;
   failure_.error = std::move(error);
+  return LinkStep::kFailed;
+}
+
+LinkStep LibpqLink::NotConnected() {
+  failure_ = ConnectFailure(PQerrorMessage(connection_.get()));
   return LinkStep::kFailed;
 }
 
@@ -171,10 +197,7 @@ LinkStep LibpqLink::Open(const Endpoint& endpoint) {
   connection_.reset(PQconnectStartParams(keywords.data(), values.data(), 0));
   if (!connection_) return Failed(Outcome::kClosed, "out of memory");
   PQsetNoticeReceiver(connection_.get(), IgnoreNotice, nullptr);
-  if (PQstatus(connection_.get()) == CONNECTION_BAD) {
-    const std::string error = FirstLine(PQerrorMessage(connection_.get()));
-    return Failed(OutcomeOfConnectError(error), error);
-  }
+  if (PQstatus(connection_.get()) == CONNECTION_BAD) return NotConnected();
   return LinkStep::kWantWrite;  // as the manual says of PQconnectPoll's first turn
 }
 
@@ -187,10 +210,8 @@ LinkStep LibpqLink::Connect() {
     case PGRES_POLLING_OK:
       if (PQsetnonblocking(connection_.get(), 1) != 0) return Ended();
       return LinkStep::kDone;
-    default: {
-      const std::string error = FirstLine(PQerrorMessage(connection_.get()));
-      return Failed(OutcomeOfConnectError(error), error);
-    }
+    default:
+      return NotConnected();
   }
 }
 
@@ -236,8 +257,8 @@ LinkStep LibpqLink::Read() {
 LinkStep LibpqLink::TakeResult(QueryResult result) {
   switch (PQresultStatus(result.get())) {
     case PGRES_SINGLE_TUPLE:
-      if (rows_.rows() >= kMaxRows) {
-        return Failed(Outcome::kGarbled, "the answer has too many rows");
+      if (rows_.rows() >= kMaxRows || rows_.bytes() >= kMaxAnswerBytes) {
+        return Failed(Outcome::kGarbled, "the answer is too long");
       }
       rows_.Add(std::move(result));
       return LinkStep::kWantRead;

@@ -34,6 +34,9 @@ void PeerProbe::Begin(MonoUs now, const Limits& limits) {
 void PeerProbe::Connect(MonoUs now) {
   link_->Close();
   kept_connection_ = false;
+  // Of a kept connection that has just turned out to be dead.
+  current_.asked = 0;
+  current_.peer_address.clear();
   if (kind_ != PlaceKind::kName) {
     Open(now);
     return;
@@ -48,9 +51,13 @@ void PeerProbe::Connect(MonoUs now) {
 
 void PeerProbe::OnResolved(MonoUs now, std::vector<std::string> addresses,
                            const std::string& error) {
-  if (!addresses.empty()) {
-    if (addresses != addresses_) first_address_ = 0;
+  // The same addresses in another order are no news: resolvers shuffle them, and a silent one would
+  // get in front again.
+  const bool same = addresses.size() == addresses_.size() &&
+                    std::is_permutation(addresses.begin(), addresses.end(), addresses_.begin());
+  if (!addresses.empty() && !same) {
     addresses_ = std::move(addresses);
+    first_address_ = 0;
   }
   if (state_ != State::kResolving) return;
   if (addresses_.empty()) {
@@ -95,6 +102,9 @@ void PeerProbe::OnSocket(MonoUs now) {
       break;
     case State::kSending:
       AdvanceAsking(now, link_->Flush());
+      // A turn of sending takes in what came meanwhile; if that was the whole answer, the socket
+      // has nothing more to tell.
+      if (state_ == State::kReading) AdvanceAsking(now, link_->Read());
       break;
     case State::kReading:
       AdvanceAsking(now, link_->Read());

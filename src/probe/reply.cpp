@@ -141,25 +141,31 @@ class RowReader {
     const auto whole = ParseUint64(cell->substr(0, point));
     // year 9999; what is beyond overflows nothing, but is no clock either
     if (!whole || *whole > 253402300799ULL) return Bad<WallUs>(what);
-    std::string digits =
-        point == std::string_view::npos ? "0" : std::string(cell->substr(point + 1, 6));
+    if (point == std::string_view::npos) return static_cast<WallUs>(*whole * kUsPerSecond);
+    const std::string_view fraction = cell->substr(point + 1);
+    if (!IsAll("0123456789", fraction)) return Bad<WallUs>(what);
+    std::string digits(fraction.substr(0, 6));
     digits.resize(6, '0');
-    const auto fraction = ParseUint64(digits);
-    if (!fraction) return Bad<WallUs>(what);
-    return static_cast<WallUs>(*whole * kUsPerSecond + *fraction);
+    return static_cast<WallUs>(*whole * kUsPerSecond + ParseUint64(digits).value_or(0));
   }
 
   std::optional<std::uint32_t> TimelineOfWalFile(Column column, const char* what) {
     const auto cell = rows_.Cell(row_, column);
     if (!cell) return std::nullopt;
     const auto lsn = ParseLsn(std::string("0/") + std::string(cell->substr(0, 8)));
-    if (cell->size() != 24 || !lsn || *lsn == 0) return Bad<std::uint32_t>(what);
+    if (cell->size() != 24 || !IsAll("0123456789ABCDEFabcdef", *cell) || !lsn || *lsn == 0) {
+      return Bad<std::uint32_t>(what);
+    }
     return static_cast<std::uint32_t>(*lsn);
   }
 
   const std::string& complaint() const { return complaint_; }
 
  private:
+  static bool IsAll(const char* allowed, std::string_view text) {
+    return !text.empty() && text.find_first_not_of(allowed) == std::string_view::npos;
+  }
+
   template <typename T>
   std::optional<T> Bad(const char* what) {
     if (complaint_.empty()) complaint_ = std::string("the answer has no usable ") + what;
@@ -192,7 +198,8 @@ std::optional<WalReceiver> ReadReceiver(RowReader& row, bool& details_hidden) {
   return receiver;
 }
 
-void ReadSenders(const Rows& rows, Facts& facts) {
+// What is wrong with them, "" when nothing is.
+std::string ReadSenders(const Rows& rows, Facts& facts) {
   for (std::size_t i = 0; i < rows.rows() && facts.senders.size() < kMaxSenders; ++i) {
     RowReader row(rows, i);
     if (row.IsNull(kSenderPid)) continue;
@@ -208,8 +215,10 @@ void ReadSenders(const Rows& rows, Facts& facts) {
     sender.sync_state = row.Text(kSenderSyncState);
     sender.sync_priority =
         static_cast<int>(row.Number(kSenderSyncPriority, 1000000, "priority").value_or(0));
+    if (!row.complaint().empty()) return row.complaint();
     facts.senders.push_back(std::move(sender));
   }
+  return "";
 }
 
 }  // namespace
@@ -255,7 +264,8 @@ Result<Facts> ParseReply(const Rows& rows, int server_version) {
     if (!facts.write_lsn) return Error{"the answer has no usable write position"};
   }
   if (!row.complaint().empty()) return Error{row.complaint()};
-  ReadSenders(rows, facts);
+  const std::string complaint = ReadSenders(rows, facts);
+  if (!complaint.empty()) return Error{complaint};
   return facts;
 }
 
