@@ -8,7 +8,7 @@ SELECT pg_describe_object(classid, objid, objsubid) AS without_comment
 FROM pg_depend
 WHERE refclassid = 'pg_extension'::regclass
 	AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_status')
-	AND deptype = 'e'
+	AND deptype = 'e' AND classid <> 'pg_type'::regclass
 	AND obj_description(objid, classid::regclass::name) IS NULL;
 SELECT p.proname AS function,
 	CASE WHEN p.proallargtypes IS NULL THEN pg_get_function_arguments(p.oid)

@@ -39,7 +39,8 @@ void JudgeCluster(ClusterVerdict& cluster, const std::vector<HostEntry>& entries
 
 // When the next probe of host `index` should start, given when its last one started and ended (0 =
 // never probed: now). poll_interval start to start; fast_poll_interval while the host is suspect,
-// while no primary is known, while the primary is suspect or several hosts claim the role; and at
+// while no primary is known, while the primary is suspect or several hosts claim the role (but not
+// for a host that is down and answers "no" each time, to spare its log); and at
 // once after the first kTerminated of a row (but not right after a success: a server that ends
 // every session must not be asked without a pause). Never before `ended`; overruns do not
 // accumulate.

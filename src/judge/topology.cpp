@@ -121,13 +121,13 @@ std::uint64_t ReferenceSystem(const std::vector<HostVerdict>& hosts,
   return MostCommonSystem(hosts);
 }
 
-void JudgeRoles(ClusterVerdict& cluster, std::uint64_t own_system_identifier, MonoUs now) {
+void JudgeRoles(ClusterVerdict& cluster, std::uint64_t own_system_identifier) {
   cluster.system_identifier = ReferenceSystem(cluster.hosts, own_system_identifier);
   for (HostVerdict& host : cluster.hosts) {
     const Role role = ObservedRole(host);
     if (role != host.role) {
       host.role = role;
-      host.last_change = now;
+      host.last_change = host.last_check;
     }
     host.foreign = host.facts && host.facts->system_identifier != 0 &&
                    cluster.system_identifier != 0 &&
@@ -152,7 +152,7 @@ void JudgePrimary(ClusterVerdict& cluster) {
 
 void JudgeCluster(ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
                   const Limits& limits, std::uint64_t own_system_identifier, MonoUs now) {
-  JudgeRoles(cluster, own_system_identifier, now);
+  JudgeRoles(cluster, own_system_identifier);
   JudgePrimary(cluster);
   if (cluster.primary) UpdateClock(cluster.clock, cluster.hosts[*cluster.primary]);
   JudgeLag(cluster, limits, now);

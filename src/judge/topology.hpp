@@ -20,7 +20,7 @@ std::uint64_t ReferenceSystem(const std::vector<HostVerdict>& hosts,
 
 // Sets cluster.system_identifier, and of every host role and foreign (and last_change when the role
 // changes).
-void JudgeRoles(ClusterVerdict& cluster, std::uint64_t own_system_identifier, MonoUs now);
+void JudgeRoles(ClusterVerdict& cluster, std::uint64_t own_system_identifier);
 
 // Sets cluster.primary, live_primaries and split_brain, and chosen_primary of every host, from the
 // roles.

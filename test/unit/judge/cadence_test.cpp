@@ -11,7 +11,8 @@ namespace {
 
 struct Probe {
   std::size_t host;
-  char outcome;  // p primary, P primary on timeline 2, s standby, x refused, k terminated
+  char outcome;  // p primary, P primary on timeline 2, s standby, x refused, r rejected, k
+                 // terminated
   std::int64_t finished_ms;
 };
 
@@ -42,6 +43,9 @@ TEST_P(Cadence, Is) {
         break;
       case 'k':
         scene.Fails(probe.host, probe.finished_ms, Outcome::kTerminated);
+        break;
+      case 'r':
+        scene.Fails(probe.host, probe.finished_ms, Outcome::kRejected);
         break;
       default:
         scene.Fails(probe.host, probe.finished_ms);
@@ -105,6 +109,18 @@ INSTANTIATE_TEST_SUITE_P(
             2198,
             2200,
             2298},
+        CadenceCase{"it is starting up: suspect, so fast",
+                    {{0, 'p', 1000}, {0, 'r', 2000}, {0, 'r', 2100}},
+                    0,
+                    2098,
+                    2100,
+                    2198},
+        CadenceCase{"it has been starting up for long: as usual, to spare its log",
+                    {{0, 'p', 1000}, {0, 'r', 2000}, {0, 'r', 2100}, {0, 'r', 2200}},
+                    0,
+                    2198,
+                    2200,
+                    3198},
         CadenceCase{"no primary: fast", {{0, 's', 1000}, {1, 's', 1000}}, 0, 998, 1000, 1098},
         CadenceCase{"two primaries: fast", {{0, 'p', 1000}, {1, 'P', 1000}}, 0, 998, 1000, 1098},
         CadenceCase{"one server reached twice is no reason to hurry",
