@@ -66,8 +66,9 @@ ALTER SYSTEM SET pg_status.allow = '2001:db8::/129';
 --
 ALTER SYSTEM SET pg_status.conninfo = 'user=postgres colour=red password=tell-nobody';
 ALTER SYSTEM SET pg_status.conninfo = 'user=postgres password=''tell-nobody';
-ALTER SYSTEM SET pg_status.conninfo = 'host=db1 password=tell-nobody';
-ALTER SYSTEM SET pg_status.conninfo = 'hostaddr=10.0.0.1 password=tell-nobody';
+ALTER SYSTEM SET pg_status.conninfo = 'host=db1 user=postgres';
+ALTER SYSTEM SET pg_status.conninfo = 'hostaddr=10.0.0.1 user=postgres';
+ALTER SYSTEM SET pg_status.conninfo = 'user=postgres password=tell-nobody';
 --
 -- Numbers outside of their range, and names that do not exist. (The words are PostgreSQL's, and differ with it.)
 --

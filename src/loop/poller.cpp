@@ -25,8 +25,8 @@ constexpr std::size_t kGatherFromHosts = 32;
 // How wrong the wall-clock times that are shown may be.
 constexpr std::int64_t kMaxWallErrorUs = 100 * kUsPerMs;
 
-// Lines that nobody fetched; more are counted, not kept.
-constexpr std::size_t kMaxLogLines = 1000;
+// Lines of log at once: more than a failover of a large cluster makes.
+constexpr std::int64_t kLogBurst = 500;
 
 WallUs WallNow() {
   using std::chrono::duration_cast;
@@ -60,6 +60,7 @@ Poller::~Poller() {
 }
 
 void Poller::Configure(PollerSettings settings) {
+  if (!settings.connection.wants_gss) ShutOutKerberos();
   ReplacePeers(settings.hosts, settings.connection, settings.connection == settings_.connection);
   const bool same_timeout = settings.limits.poll_timeout_us == settings_.limits.poll_timeout_us;
   settings_ = std::move(settings);
@@ -77,7 +78,8 @@ void Poller::Configure(PollerSettings settings) {
   JudgeCluster(cluster_, settings_.hosts, settings_.limits, settings_.local.system_identifier, now);
   told_ = cluster_;
   Publish(now);
-  for (const auto& peer : peers_) Schedule(*peer);
+  // Who waited for a resolver that was replaced asks the new one.
+  for (const auto& peer : peers_) AfterMove(*peer);
 }
 
 void Poller::ReplacePeers(const std::vector<HostEntry>& hosts, const ConnectionOptions& connection,
@@ -306,21 +308,29 @@ const PgstSnapshot* Poller::TakeSnapshot() {
   return reinterpret_cast<const PgstSnapshot*>(snapshot_memory_.data());
 }
 
+// A host that changes its mind all the time must not fill the server's log: after a burst, a line a
+// second.
 void Poller::Log(LogLine line) {
-  if (log_.size() < kMaxLogLines) {
-    log_.push_back(std::move(line));
-  } else {
+  const MonoUs now = EventLoop::Now();
+  const std::int64_t earned = (now - log_counted_from_) / kUsPerSecond;
+  log_allowance_ = std::min(kLogBurst, log_allowance_ + earned);
+  log_counted_from_ += earned * kUsPerSecond;
+  if (log_allowance_ == 0) {
     ++log_dropped_;
+    return;
   }
+  --log_allowance_;
+  if (log_dropped_ > 0) {
+    log_.push_back({LogLine::Level::kInfo,
+                    fmt::format("{} lines were not logged, because there were too many",
+                                std::exchange(log_dropped_, 0)),
+                    "", ""});
+  }
+  log_.push_back(std::move(line));
 }
 
 bool Poller::TakeLogLine(LogLine& line) {
-  if (log_.empty()) {
-    if (log_dropped_ == 0) return false;
-    line = LogLine{};
-    line.message = fmt::format("{} changes were not logged", std::exchange(log_dropped_, 0));
-    return true;
-  }
+  if (log_.empty()) return false;
   line = std::move(log_.front());
   log_.pop_front();
   return true;

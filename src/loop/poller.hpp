@@ -108,6 +108,8 @@ class Poller {
   bool snapshot_new_ = false;
   std::deque<LogLine> log_;
   std::uint64_t log_dropped_ = 0;
+  std::int64_t log_allowance_ = 0;  // lines that may be logged now
+  MonoUs log_counted_from_ = 0;
   std::string locality_warning_;
 };
 

@@ -12,6 +12,7 @@
 #include "utils/ps_status.h"
 
 #include "compat.h"
+#include "node_state.h"
 #include "settings.h"
 #include "shared.h"
 #include "worker.h"
@@ -19,6 +20,13 @@
 /* Descriptors beside one for each host: the server's own, the resolver's, the event
  * loop's. */
 #define OTHER_FILES 96
+
+/*
+ * What a peer sends is kept by libpq until it is whole, however long the peer says it
+ * will be. A host needs some 100 kB, most of it for TLS.
+ */
+#define MEMORY_BYTES ((Size) 64 * 1024 * 1024)
+#define MEMORY_BYTES_PER_HOST ((Size) 512 * 1024)
 
 static MemoryContext round_context = NULL;
 
@@ -47,6 +55,11 @@ hand_out(PgstPoller *poller)
 		pgst_report(&line);
 }
 
+/*
+ * Each setting was accepted by itself; together they may still be wrong (a default port
+ * in conninfo that makes two entries the same). A running poller keeps what it has, a new
+ * one begins with this server only; either way the next reload may mend it.
+ */
 static void
 configure(PgstPoller **poller)
 {
@@ -55,22 +68,36 @@ configure(PgstPoller **poller)
 	PgstStatus status;
 
 	pgst_poller_settings(&settings);
-	if (*poller == NULL)
-		status = pgst_poller_new(&settings, poller, &why);
-	else
+	if (*poller != NULL)
 		status = pgst_poller_configure(*poller, &settings, &why);
+	else
+		status = pgst_poller_new(&settings, poller, &why);
 
-	/*
-	 * Each setting was accepted by itself; together they may still be wrong (a default
-	 * port in conninfo that makes two entries the same). A running poller then keeps what
-	 * it has.
-	 */
-	if (status == PGST_INVALID && *poller != NULL)
-		ereport(WARNING, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						  errmsg("pg_status: new settings are not used: %s", why.text)));
-	else if (status != PGST_OK)
+	if (status == PGST_INVALID)
+	{
+		ereport(WARNING,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("pg_status: the settings do not fit together and are not used"),
+				 errdetail("%s", why.text)));
+		if (*poller != NULL)
+			return;
+		pgst_fallback_hosts(&settings);
+		status = pgst_poller_new(&settings, poller, &why);
+	}
+	if (status != PGST_OK)
 		ereport(FATAL, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("pg_status poller cannot run: %s", why.text)));
+}
+
+/* A smart shutdown waits for our own session too; the probe that learns of it ends it. */
+static bool
+shutdown_has_begun(void)
+{
+	static bool stopping = false;
+	bool was_stopping = stopping;
+
+	stopping = pgst_node_state() == PGST_NODE_STOPPING;
+	return stopping && !was_stopping;
 }
 
 void
@@ -81,6 +108,9 @@ pgst_poller_main(Datum arg)
 
 	pgst_worker_begin(PGST_POLLER);
 	pgst_worker_need_files(pgst_max_hosts + OTHER_FILES);
+	pgst_worker_bound_memory(MEMORY_BYTES +
+							 (Size) pgst_max_hosts * MEMORY_BYTES_PER_HOST);
+	pgst_watchdog_init();
 	round_context = AllocSetContextCreate(TopMemoryContext, "pg_status poller round",
 										  ALLOCSET_SMALL_SIZES);
 	MemoryContextSwitchTo(round_context);
@@ -93,16 +123,20 @@ pgst_poller_main(Datum arg)
 	for (;;)
 	{
 		PgstMessage why;
+		PgstStatus status;
 
 		MemoryContextReset(round_context);
 		if (pgst_worker_wait(PGST_POLLER, pgst_poller_timeout_ms(poller)))
 			configure(&poller);
-		if (promotions != pgst_promotions())
+		pgst_watchdog_start();
+		if (promotions != pgst_promotions() || shutdown_has_begun())
 		{
 			promotions = pgst_promotions();
 			pgst_poller_probe_now(poller);
 		}
-		pgst_worker_survive(pgst_poller_step(poller, &why), &why);
+		status = pgst_poller_step(poller, &why);
+		pgst_watchdog_stop();
+		pgst_worker_survive(status, &why);
 		hand_out(poller);
 	}
 }

@@ -20,6 +20,8 @@
 #include "node_state.h"
 #include "settings.h"
 
+#define CONNINFO_DEFAULT "dbname=postgres user=postgres"
+
 int pgst_max_hosts = 64;
 int pgst_max_clients = 512;
 
@@ -57,6 +59,9 @@ check_hosts(char **newval, void **extra, GucSource source)
 {
 	PgstMessage why;
 
+	/* every process checks at every reload; what is in force was checked before */
+	if (hosts != NULL && strcmp(*newval, hosts) == 0)
+		return true;
 	return accepted(pgst_check_hosts(*newval, pgst_max_hosts, &why), &why);
 }
 
@@ -127,10 +132,10 @@ define_what_to_poll(void)
 		"A comma list of host[:port], each with optional name=, dc=, geo=, weight= and "
 		"application_name=. Empty: this server only.",
 		&hosts, "", 0, check_hosts);
-	define_text("pg_status.conninfo", "Sets how to connect to the hosts.",
-				"libpq keywords such as user, dbname, sslmode, passfile or service.",
-				&conninfo, "dbname=postgres user=postgres", GUC_SUPERUSER_ONLY,
-				check_conninfo);
+	define_text(
+		"pg_status.conninfo", "Sets how to connect to the hosts.",
+		"libpq keywords such as user, dbname, sslmode, passfile or service; no password.",
+		&conninfo, CONNINFO_DEFAULT, GUC_SUPERUSER_ONLY, check_conninfo);
 	define_text("pg_status.dc", "Sets the data centre of this server.",
 				"Standbys with the same dc are preferred.", &dc, "", 0, check_label);
 	define_text("pg_status.geo", "Sets the region of this server.",
@@ -145,7 +150,8 @@ define_how_to_poll(void)
 				  "Sets the time from the start of one check of a host to the next.",
 				  NULL, &poll_interval_ms, 10, 3600 * 1000, GUC_UNIT_MS);
 	define_number(
-		"pg_status.fast_poll_interval", "Sets the same time while something is wrong.",
+		"pg_status.fast_poll_interval",
+		"Sets the time between two checks of a host while something is wrong.",
 		"Used for a host that failed, and for all while there is no sound primary.",
 		&fast_poll_interval_ms, 10, 60 * 1000, GUC_UNIT_MS);
 	define_number("pg_status.poll_timeout",
@@ -179,9 +185,8 @@ define_how_to_answer(void)
 	define_number("pg_status.max_clients",
 				  "Sets the largest number of clients that are connected at once.", NULL,
 				  &pgst_max_clients, 1, 65536, 0);
-	define_number("pg_status.client_timeout",
-				  "Sets how long a client may be inactive, and take for a request.", NULL,
-				  &client_timeout_ms, 10, 3600 * 1000, GUC_UNIT_MS);
+	define_number("pg_status.client_timeout", "Sets the longest time a client may stay.",
+				  NULL, &client_timeout_ms, 10, 3600 * 1000, GUC_UNIT_MS);
 }
 
 /*
@@ -272,6 +277,13 @@ pgst_poller_settings(PgstPollerSettings *settings)
 	settings->postmaster_start_wall =
 		PgStartTime +
 		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * USECS_PER_SEC;
+}
+
+void
+pgst_fallback_hosts(PgstPollerSettings *settings)
+{
+	settings->hosts = this_server_only();
+	settings->conninfo = CONNINFO_DEFAULT;
 }
 
 void

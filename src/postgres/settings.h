@@ -21,6 +21,9 @@ extern void pgst_define_settings(void);
  * palloc'd memory of the current context: to be used before the next reload.
  */
 extern void pgst_poller_settings(PgstPollerSettings *settings);
+/* The same with this server as the only host, and nothing else to connect with than the
+ * defaults. */
+extern void pgst_fallback_hosts(PgstPollerSettings *settings);
 extern void pgst_listener_settings(PgstListenerSettings *settings);
 
 #endif /* PGST_SETTINGS_H */

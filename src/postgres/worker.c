@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
@@ -20,6 +21,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/ps_status.h"
+#include "utils/timeout.h"
 
 #include "compat.h"
 #include "worker.h"
@@ -34,6 +36,10 @@
 /* One line about a lasting trouble each so many microseconds. */
 #define TROUBLE_LINE_US INT64CONST(60000000)
 
+/* No step of a worker's core takes a hundredth of this. */
+#define WATCHDOG_MS 10000
+
+static TimeoutId watchdog;
 static WaitEventSet *wait_set = NULL;
 static uint32 wait_event = 0;
 
@@ -161,4 +167,62 @@ pgst_worker_need_files(int files)
 						(long) limit.rlim_cur, files),
 				 errhint("Raise the hard limit of open files of the server, or lower "
 						 "pg_status.max_clients or the number of hosts.")));
+}
+
+/* The sixth number of statm is the size of private writable memory in pages (proc(5)),
+ * which RLIMIT_DATA bounds. */
+void
+pgst_worker_bound_memory(Size bytes)
+{
+#ifdef RLIMIT_DATA
+	struct rlimit limit;
+	long pages = 0;
+	FILE *statm = fopen("/proc/self/statm", "r");
+
+	if (statm == NULL)
+		return;
+	if (fscanf(statm, "%*d %*d %*d %*d %*d %ld", &pages) == 1 && pages > 0 &&
+		getrlimit(RLIMIT_DATA, &limit) == 0)
+	{
+		rlim_t most = (rlim_t) pages * sysconf(_SC_PAGESIZE) + bytes;
+
+		if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > most)
+		{
+			limit.rlim_cur = most;
+			(void) setrlimit(RLIMIT_DATA, &limit);
+		}
+	}
+	fclose(statm);
+#endif
+}
+
+/*
+ * Runs in a signal handler, wherever the process is stuck. To leave from there is not
+ * clean; the alternative is a process that burns a processor, answers no shutdown and
+ * keeps shared memory after the postmaster's death.
+ */
+static void
+watchdog_bites(void)
+{
+	ereport(FATAL,
+			(errcode(ERRCODE_INTERNAL_ERROR),
+			 errmsg("pg_status worker was stuck for %d seconds", WATCHDOG_MS / 1000)));
+}
+
+void
+pgst_watchdog_init(void)
+{
+	watchdog = RegisterTimeout(USER_TIMEOUT, watchdog_bites);
+}
+
+void
+pgst_watchdog_start(void)
+{
+	enable_timeout_after(watchdog, WATCHDOG_MS);
+}
+
+void
+pgst_watchdog_stop(void)
+{
+	disable_timeout(watchdog, false);
 }

@@ -39,4 +39,19 @@ extern void pgst_worker_survive(PgstStatus status, const PgstMessage *why);
 /* Raises the soft limit of open files of this process to `files`, if it may. */
 extern void pgst_worker_need_files(int files);
 
+/*
+ * Lets this process's private memory grow by at most `bytes`, where the system can be
+ * told so. What is refused is an out-of-memory error here instead of a machine without
+ * memory.
+ */
+extern void pgst_worker_bound_memory(Size bytes);
+
+/*
+ * Between start and stop this process may take as long as it takes, but not for ever:
+ * then it ends, to be started anew. For calls into libraries that might not come back.
+ */
+extern void pgst_watchdog_init(void);
+extern void pgst_watchdog_start(void);
+extern void pgst_watchdog_stop(void);
+
 #endif /* PGST_WORKER_H */

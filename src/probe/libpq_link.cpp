@@ -3,8 +3,12 @@
 #include "probe/libpq_link.hpp"
 
 #include <libpq-fe.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <system_error>
 
@@ -30,6 +34,9 @@ using QueryResult = std::unique_ptr<PGresult, ResultDeleter>;
 
 // More rows, or more bytes, than the query can give: the peer is not answering our question.
 constexpr std::size_t kMaxRows = 2000;
+// PostgreSQL's default is 4096 rounds; this many take a tenth of a second.
+constexpr std::uint64_t kMaxScramRounds = 200000;
+
 constexpr std::size_t kMaxAnswerBytes = std::size_t{16} << 20;
 
 // Of an error's text; a message from a peer may be as long as it likes.
@@ -121,6 +128,7 @@ class LibpqLink : public Link {
   const Rows& Answer() const override { return rows_; }
   bool StillThere() override;
   void Close() override;
+  bool HoldsSession() const override;
 
   bool is_open() const override { return connection_ != nullptr; }
   int socket() const override { return connection_ ? PQsocket(connection_.get()) : -1; }
@@ -132,6 +140,7 @@ class LibpqLink : public Link {
 
  private:
   LinkStep Failed(Outcome outcome, std::string error);
+  bool AsksTooMuch();
   LinkStep NotConnected();
   LinkStep Ended();
   void DropNotifications();
@@ -141,6 +150,7 @@ class LibpqLink : public Link {
   Connection connection_;
   GatheredRows rows_;
   LinkFailure failure_;
+  std::string authentication_;  // what the server said last while we log in, for AsksTooMuch
 };
 
 LinkStep LibpqLink::Failed(Outcome outcome, std::string error) {
@@ -201,7 +211,35 @@ LinkStep LibpqLink::Open(const Endpoint& endpoint) {
   return LinkStep::kWantWrite;  // as the manual says of PQconnectPoll's first turn
 }
 
+// A server names the number of rounds that hashing the password takes (",i=" in SCRAM's first
+// message), and libpq would do them all in one call, for hours if told so. What has arrived is
+// looked at before libpq takes it. Behind TLS there is nothing to see.
+bool LibpqLink::AsksTooMuch() {
+  // Not before: reading from a socket that could not connect takes the reason away from libpq.
+  if (PQstatus(connection_.get()) != CONNECTION_AWAITING_RESPONSE) return false;
+  char bytes[4096];
+  const ssize_t got =
+      recv(PQsocket(connection_.get()), bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+  if (got <= 0) return false;
+  authentication_.append(bytes, static_cast<std::size_t>(got));
+  bool too_much = false;
+  for (std::size_t at = authentication_.find(",i="); at != std::string::npos;
+       at = authentication_.find(",i=", at + 1)) {
+    const std::size_t digits = authentication_.find_first_not_of("0123456789", at + 3);
+    const std::size_t end = digits == std::string::npos ? authentication_.size() : digits;
+    const auto rounds = ParseUint64(std::string_view(authentication_).substr(at + 3, end - at - 3));
+    too_much = too_much || (end > at + 3 && (!rounds || *rounds > kMaxScramRounds));
+  }
+  // A number may come in two pieces.
+  constexpr std::size_t kKeep = 64;
+  if (authentication_.size() > kKeep) authentication_.erase(0, authentication_.size() - kKeep);
+  return too_much;
+}
+
 LinkStep LibpqLink::Connect() {
+  if (AsksTooMuch()) {
+    return Failed(Outcome::kGarbled, "the server asks for too many rounds of password hashing");
+  }
   switch (PQconnectPoll(connection_.get())) {
     case PGRES_POLLING_READING:
       return LinkStep::kWantRead;
@@ -289,8 +327,29 @@ void LibpqLink::DropNotifications() {
   }
 }
 
+// Whether all we sent has arrived at the peer's machine. Where the system does not tell: yes, and
+// patience decides.
+bool EverythingArrived(int socket) {
+#if defined(__linux__)
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0) return info.tcpi_unacked == 0;
+#else
+  (void)socket;
+#endif
+  return true;
+}
+
+bool LibpqLink::HoldsSession() const {
+  if (!connection_) return false;
+  const ConnStatusType status = PQstatus(connection_.get());
+  if (status == CONNECTION_BAD || status == CONNECTION_STARTED) return false;
+  return EverythingArrived(PQsocket(connection_.get()));
+}
+
 void LibpqLink::Close() {
   rows_.Clear();
+  authentication_.clear();
   connection_.reset();
 }
 
@@ -301,12 +360,40 @@ std::string LibpqLink::peer_address() const {
   return address;
 }
 
-// Refuses what pg_status.hosts decides.
-const char* ForbiddenKeyword(const char* keyword) {
-  for (const char* forbidden : {"host", "hostaddr", "replication"}) {
-    if (std::strcmp(keyword, forbidden) == 0) return forbidden;
+struct Forbidden {
+  const char* keyword;
+  const char* why;
+};
+
+// What pg_status.hosts decides, and what would end up in the server's log: PostgreSQL logs each
+// setting that a reload changes.
+constexpr Forbidden kForbidden[] = {
+    {"host", "\"host\" cannot be set there; hosts are listed in pg_status.hosts"},
+    {"hostaddr", "\"hostaddr\" cannot be set there; hosts are listed in pg_status.hosts"},
+    {"replication", "\"replication\" cannot be set there"},
+    {"password", "\"password\" cannot be set there; use a passfile or a service file"},
+    {"sslpassword", "\"sslpassword\" cannot be set there; use a service file"},
+};
+
+const char* WhyForbidden(const char* keyword) {
+  for (const Forbidden& forbidden : kForbidden) {
+    if (std::strcmp(keyword, forbidden.keyword) == 0) return forbidden.why;
   }
   return nullptr;
+}
+
+bool IsSet(const PQconninfoOption* options, const char* keyword) {
+  for (; options->keyword != nullptr; ++options) {
+    if (std::strcmp(options->keyword, keyword) == 0) return options->val != nullptr;
+  }
+  return false;
+}
+
+bool LibpqKnows(const PQconninfoOption* options, const char* keyword) {
+  for (; options->keyword != nullptr; ++options) {
+    if (std::strcmp(options->keyword, keyword) == 0) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -326,13 +413,20 @@ Result<ConnectionOptions> ParseConninfo(const std::string& conninfo,
   std::vector<std::pair<std::string, std::string>> defaults = {
       {"application_name", application_name},
       {"gssencmode", "disable"},
-      {"options", "-c statement_timeout=" + std::to_string(statement_timeout_ms)},
+      // Times come as floating-point seconds: all their digits are wanted, whatever the role's
+      // setting.
+      {"options",
+       "-c extra_float_digits=1 -c statement_timeout=" + std::to_string(statement_timeout_ms)},
   };
+  // GSSAPI's library talks to servers of its own, and waits for them. Newer libpq can be told not
+  // to let the peer ask for it.
+  options.wants_gss = IsSet(parsed.get(), "gssencmode") || IsSet(parsed.get(), "krbsrvname");
+  if (!options.wants_gss && LibpqKnows(parsed.get(), "require_auth")) {
+    defaults.emplace_back("require_auth", "!gss,!sspi");
+  }
   for (const PQconninfoOption* option = parsed.get(); option->keyword != nullptr; ++option) {
     if (option->val == nullptr) continue;
-    if (const char* forbidden = ForbiddenKeyword(option->keyword)) {
-      return Error{std::string("\"") + forbidden + "\" cannot be set there"};
-    }
+    if (const char* why = WhyForbidden(option->keyword)) return Error{why};
     if (std::strcmp(option->keyword, "port") == 0) {
       const auto port = ParseUint64(option->val);
       if (!port || *port < 1 || *port > 65535) return Error{"\"port\" is not between 1 and 65535"};
@@ -353,6 +447,10 @@ Result<ConnectionOptions> ParseConninfo(const std::string& conninfo,
   options.keywords.emplace_back("target_session_attrs", "any");
   return options;
 }
+
+// An older libpq answers a peer that asks for GSSAPI whenever it finds a ticket, so it is to find
+// none.
+void ShutOutKerberos() { setenv("KRB5CCNAME", "MEMORY:pg_status", 1); }
 
 std::unique_ptr<Link> MakeLibpqLink(std::shared_ptr<const ConnectionOptions> options) {
   return std::make_unique<LibpqLink>(std::move(options));

@@ -22,6 +22,7 @@ namespace pg_status {
 struct ConnectionOptions {
   std::vector<std::pair<std::string, std::string>> keywords;
   std::uint16_t default_port = 5432;
+  bool wants_gss = false;  // GSSAPI was asked for, with the waiting that it may bring
 
   bool operator==(const ConnectionOptions& other) const {
     return keywords == other.keywords && default_port == other.default_port;
@@ -35,6 +36,10 @@ struct ConnectionOptions {
 Result<ConnectionOptions> ParseConninfo(const std::string& conninfo,
                                         const std::string& application_name,
                                         std::int64_t statement_timeout_ms);
+
+// Keeps GSSAPI authentication out of this process, for good. For pollers whose settings do not ask
+// for it.
+void ShutOutKerberos();
 
 std::unique_ptr<Link> MakeLibpqLink(std::shared_ptr<const ConnectionOptions> options);
 

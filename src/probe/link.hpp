@@ -62,6 +62,11 @@ class Link {
 
   virtual void Close() = 0;
 
+  // Whether a process of the peer may be busy with this connection: it was made, and the peer's
+  // machine has taken in all that was sent. To close it and make another would leave that process
+  // behind, and its place among max_connections with it.
+  virtual bool HoldsSession() const = 0;
+
   virtual bool is_open() const = 0;
   virtual int socket() const = 0;  // -1 when there is none
   virtual int server_version() const = 0;

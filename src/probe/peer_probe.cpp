@@ -8,6 +8,22 @@
 #include "probe/reply.hpp"
 
 namespace pg_status {
+namespace {
+
+// A session that does not answer is waited for, because each new one would wait beside it. But
+// nobody tells us of a peer that has forgotten it, so another one is tried after this long, and
+// after twice as long each time.
+constexpr std::int64_t kFirstPatienceUs = 60 * kUsPerSecond;
+constexpr std::int64_t kMaxPatienceUs = 3600 * kUsPerSecond;
+
+// A kept session holds up a smart shutdown of the peer until the next probe reads that it is
+// stopping.
+constexpr std::int64_t kKeepUpToUs = 10 * kUsPerSecond;
+
+// Between two probes a server has next to nothing to say.
+constexpr int kMaxRestingWakes = 100;
+
+}  // namespace
 
 PeerProbe::PeerProbe(const HostEntry& entry, std::unique_ptr<Link> link)
     : kind_(entry.kind), hostname_(entry.hostname), port_(entry.port), link_(std::move(link)) {
@@ -20,6 +36,9 @@ void PeerProbe::Begin(MonoUs now, const Limits& limits) {
   probe_deadline_ = now + limits.poll_timeout_us;
   deadline_ = probe_deadline_;
   lost_connection_ = false;
+  resting_wakes_ = 0;
+  keep_ = limits.poll_interval_us <= kKeepUpToUs;
+  if (Resume(now)) return;
 
   const bool too_old = now - connected_ >= limits.conn_max_age_us;
   if (link_->is_open() && !too_old) {
@@ -28,6 +47,26 @@ void PeerProbe::Begin(MonoUs now, const Limits& limits) {
     return;
   }
   Connect(now);
+}
+
+// Goes on with a session that did not answer the probe before. False when there is none, or
+// patience has run out.
+bool PeerProbe::Resume(MonoUs now) {
+  const State stalled = std::exchange(stalled_, State::kResting);
+  if (stalled == State::kResting) return false;
+  if (now - stalled_since_ >= stall_patience_us_) {
+    stall_patience_us_ = std::min(2 * stall_patience_us_, kMaxPatienceUs);
+    stalled_since_ = 0;
+    link_->Close();
+    return false;
+  }
+  kept_connection_ = false;
+  state_ = stalled;
+  step_ = stalled_step_;
+  // What the answer tells is only known to be newer than the question.
+  current_.asked = stalled_asked_;
+  current_.peer_address = link_->peer_address();
+  return true;
 }
 
 // From no connection to one: the resolver first, when the host is a name.
@@ -90,7 +129,8 @@ void PeerProbe::Open(MonoUs now) {
 void PeerProbe::OnSocket(MonoUs now) {
   switch (state_) {
     case State::kResting:
-      if (link_->is_open() && !link_->StillThere()) {
+      if (stalled_ != State::kResting || !link_->is_open()) break;
+      if (++resting_wakes_ > kMaxRestingWakes || !link_->StillThere()) {
         link_->Close();
         lost_connection_ = true;
       }
@@ -161,10 +201,10 @@ void PeerProbe::FinishReading(MonoUs now) {
   current_.outcome = Outcome::kOk;
   current_.facts = std::move(facts.value());
   // A smart shutdown waits until the last session has ended. Ours must not be the one.
-  if (current_.facts.stopping) {
-    link_->Close();
-    lost_connection_ = true;
-  }
+  if (current_.facts.stopping || !keep_) link_->Close();
+  lost_connection_ = current_.facts.stopping;
+  stalled_since_ = 0;
+  stall_patience_us_ = kFirstPatienceUs;
   Finish(now);
 }
 
@@ -181,19 +221,37 @@ void PeerProbe::OnDeadline(MonoUs now) {
       return;
     case State::kConnecting:
       ++first_address_;
-      Fail(now, Outcome::kTimeout, "no connection within the time allowed");
+      GiveUpWaiting(now, "no connection within the time allowed");
       return;
     case State::kSending:
     case State::kReading:
-      Fail(now, Outcome::kTimeout, "no answer within the time allowed");
+      GiveUpWaiting(now, "no answer within the time allowed");
       return;
   }
 }
 
-// Every failure ends the connection too: the next probe starts from a clean one.
+// Time is up. A connection whose other end does not even take in what we send is given up, and the
+// next probe makes a new one.
+void PeerProbe::GiveUpWaiting(MonoUs now, const std::string& error) {
+  if (!link_->HoldsSession()) {
+    Fail(now, Outcome::kTimeout, error);
+    return;
+  }
+  stalled_ = state_;
+  stalled_step_ = step_;
+  stalled_asked_ = current_.asked;
+  if (stalled_since_ == 0) stalled_since_ = now;
+  if (stall_patience_us_ == 0) stall_patience_us_ = kFirstPatienceUs;
+  current_.outcome = Outcome::kTimeout;
+  current_.error = error;
+  Finish(now);
+}
+
+// Every other failure ends the connection too: the next probe starts from a clean one.
 void PeerProbe::Fail(MonoUs now, Outcome outcome, const std::string& error) {
   current_.outcome = outcome;
   current_.error = error;
+  stalled_since_ = 0;
   link_->Close();
   Finish(now);
 }
@@ -210,6 +268,7 @@ void PeerProbe::Finish(MonoUs now) {
 PeerProbe::Wants PeerProbe::wants() const {
   Wants wants;
   if (state_ == State::kResolving || !link_->is_open()) return wants;
+  if (stalled_ != State::kResting) return wants;  // the next probe looks at it
   wants.fd = link_->socket();
   if (state_ == State::kResting) {
     wants.read = true;  // the connection's end, and what the server says unasked

@@ -44,6 +44,8 @@ class PeerProbe {
   PeerProbe(const HostEntry& entry, std::unique_ptr<Link> link);
 
   // Starts a probe; only while resting. A connection older than limits.conn_max_age_us is renewed.
+  // When the last probe ended in a time-out but the peer still holds our session, this one goes on
+  // waiting for the same answer.
   void Begin(MonoUs now, const Limits& limits);
 
   // The name was looked up: its addresses, or an error when `addresses` is empty. Welcome in every
@@ -76,6 +78,8 @@ class PeerProbe {
   void AdvanceAsking(MonoUs now, LinkStep step);
   void FinishReading(MonoUs now);
   void Fail(MonoUs now, Outcome outcome, const std::string& error);
+  bool Resume(MonoUs now);
+  void GiveUpWaiting(MonoUs now, const std::string& error);
   void Finish(MonoUs now);
   std::vector<std::string> RotatedAddresses() const;
 
@@ -93,6 +97,14 @@ class PeerProbe {
   MonoUs connected_ = 0;       // when the kept connection was made
   bool kept_connection_ = false;
   bool lost_connection_ = false;
+  bool keep_ = true;       // the connection, between two probes
+  int resting_wakes_ = 0;  // since the last probe
+  // A session that did not answer in time and is waited for by the next probe: where that stands.
+  State stalled_ = State::kResting;  // kResting: there is none
+  LinkStep stalled_step_ = LinkStep::kDone;
+  MonoUs stalled_asked_ = 0;
+  MonoUs stalled_since_ = 0;
+  std::int64_t stall_patience_us_ = 0;  // after this a new connection is made all the same
   std::vector<std::string> addresses_;  // last good answer of the resolver
   std::size_t first_address_ = 0;       // moves on when an address stays silent
 };

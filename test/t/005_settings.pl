@@ -15,7 +15,7 @@ init_node($node,
     log_min_error_statement => 'panic',    # the server would log ALTER SYSTEM and what is in it
     'pg_status.hosts'     => "$self, $dead",
     'pg_status.max_hosts' => 4,
-    'pg_status.conninfo'  => "dbname=postgres user=$user password=tell-nobody-1");
+    'pg_status.conninfo'  => "dbname=postgres user=$user");
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION pg_status');
 wait_for('the first polls', sub { sql($node, 'SELECT pg_status_ready()') eq 't' });
@@ -40,7 +40,8 @@ my @refused = (
     [ 'listen_addresses', '127.0.0.1, nope', qr/"nope"/,            'an address that is none' ],
     # which keyword is not said: in a badly quoted text it may be a part of the password
     [ 'conninfo', 'dbname=postgres sslmoed=require password=tell-nobody-2', qr/known keywords/, 'an unknown keyword' ],
-    [ 'conninfo', 'host=elsewhere password=tell-nobody-2',                  qr/\bhost\b/,  'host in conninfo' ],
+    [ 'conninfo', 'dbname=postgres password=tell-nobody-2',                 qr/passfile/, 'a password' ],
+    [ 'conninfo', 'host=elsewhere',                                                         qr/\bhost\b/,  'host in conninfo' ],
     [ 'conninfo', 'dbname = postgres password',                             qr/conninfo/, 'a keyword without a value' ],
     [ 'max_fails',     '0',     qr/0 is outside the valid range/,  'max_fails below 1' ],
     [ 'port',          '70000', qr/70000 is outside the valid range/, 'a port out of range' ],
@@ -94,7 +95,7 @@ subtest 'refused at the start' => sub {
     ok(scalar grep({ /DETAIL: .*known keywords/ } log_lines($node, $offset)), 'and why, without quoting it');
     wait_for('the raw port', sub { raw_status($node) eq 'MASTER' });
     configure($node, 'pg_status.hosts' => "$self, $dead",
-        'pg_status.conninfo' => "dbname=postgres user=$user password=tell-nobody-1");
+        'pg_status.conninfo' => "dbname=postgres user=$user");
     forget_session($node);
     $node->restart;
     wait_for('the first polls', sub { (try_sql($node, 'SELECT pg_status_ready()') // '') eq 't' });

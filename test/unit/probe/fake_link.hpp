@@ -1,0 +1,111 @@
+// A connection that follows a script, for tests of the probe's state machine. Unless told otherwise
+// it connects after one wait, takes the query at once and answers after one wait as a good primary.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "probe/link.hpp"
+#include "probe/reply_rows.hpp"
+
+namespace pg_status {
+
+// What the link is to do, and what was done to it. The test keeps it; links come and go.
+struct LinkScript {
+  // Next results of each call; the usual one when empty.
+  std::deque<LinkStep> open, connect, ask, flush, read;
+  std::deque<bool> still_there;
+  // Why the next kFailed failed, in turn.
+  std::deque<LinkFailure> failures;
+  std::vector<Cells> answer{PrimaryCells()};
+  int server_version = 150020;
+  bool holds_session = false;
+
+  std::vector<std::string> calls;
+  std::vector<Endpoint> endpoints;
+  std::string query;
+  bool is_open = false;
+
+  void Fail(std::deque<LinkStep>& step, Outcome outcome, std::string error) {
+    step.push_back(LinkStep::kFailed);
+    failures.push_back({outcome, std::move(error)});
+  }
+  std::size_t Count(std::string_view call) const {
+    std::size_t count = 0;
+    for (const std::string& made : calls) count += made == call ? 1 : 0;
+    return count;
+  }
+};
+
+class FakeLink : public Link {
+ public:
+  static constexpr int kSocket = 42;
+
+  explicit FakeLink(LinkScript& script) : script_(script) {}
+  ~FakeLink() override { script_.is_open = false; }
+
+  LinkStep Open(const Endpoint& endpoint) override {
+    script_.endpoints.push_back(endpoint);
+    script_.is_open = true;
+    return Next("open", script_.open, LinkStep::kWantWrite);
+  }
+  LinkStep Connect() override { return Next("connect", script_.connect, LinkStep::kDone); }
+  LinkStep Ask(std::string_view query) override {
+    script_.query = query;
+    return Next("ask", script_.ask, LinkStep::kDone);
+  }
+  LinkStep Flush() override { return Next("flush", script_.flush, LinkStep::kDone); }
+  LinkStep Read() override {
+    const LinkStep step = Next("read", script_.read, LinkStep::kDone);
+    rows_ = FakeRows(script_.answer);
+    return step;
+  }
+  const Rows& Answer() const override { return rows_; }
+  bool StillThere() override {
+    script_.calls.emplace_back("still there");
+    if (script_.still_there.empty()) return true;
+    const bool there = script_.still_there.front();
+    script_.still_there.pop_front();
+    return there;
+  }
+  void Close() override {
+    if (script_.is_open) script_.calls.emplace_back("close");
+    script_.is_open = false;
+    failure_ = {};
+  }
+
+  bool HoldsSession() const override { return script_.is_open && script_.holds_session; }
+
+  bool is_open() const override { return script_.is_open; }
+  int socket() const override { return script_.is_open ? kSocket : -1; }
+  int server_version() const override { return script_.is_open ? script_.server_version : 0; }
+  std::string peer_address() const override { return script_.is_open ? "192.0.2.1" : ""; }
+  const LinkFailure& failure() const override { return failure_; }
+
+ private:
+  LinkStep Next(const char* call, std::deque<LinkStep>& steps, LinkStep usual) {
+    script_.calls.emplace_back(call);
+    LinkStep step = usual;
+    if (!steps.empty()) {
+      step = steps.front();
+      steps.pop_front();
+    }
+    if (step == LinkStep::kFailed) {
+      failure_ = {};
+      if (!script_.failures.empty()) {
+        failure_ = script_.failures.front();
+        script_.failures.pop_front();
+      }
+    }
+    return step;
+  }
+
+  LinkScript& script_;
+  FakeRows rows_;
+  LinkFailure failure_;
+};
+
+}  // namespace pg_status

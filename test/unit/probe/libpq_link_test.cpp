@@ -1,0 +1,759 @@
+// The settings of a connection, and the connection itself against a server that says exactly what
+// the test wants it to: good and ill-behaved servers, whole and byte by byte.
+#include "probe/libpq_link.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "probe/drive.hpp"
+#include "probe/messages.hpp"
+#include "probe/reply.hpp"
+#include "probe/reply_rows.hpp"
+#include "probe/scripted_server.hpp"
+
+namespace pg_status {
+namespace {
+
+// ---------------------------------------------------------------- ParseConninfo
+
+constexpr char kName[] = "pg_status on a";
+
+std::optional<std::string> Find(const ConnectionOptions& options, const std::string& keyword) {
+  std::optional<std::string> found;
+  for (const auto& [key, value] : options.keywords) {
+    if (key != keyword) continue;
+    EXPECT_FALSE(found.has_value()) << keyword << " is there twice";
+    found = value;
+  }
+  return found;
+}
+
+TEST(ParseConninfo, DefaultsAreAdded) {
+  const auto options = ParseConninfo("dbname=postgres user=monitor", kName, 750);
+  ASSERT_TRUE(options.ok()) << options.error();
+  EXPECT_EQ(Find(*options, "dbname"), "postgres");
+  EXPECT_EQ(Find(*options, "user"), "monitor");
+  EXPECT_EQ(Find(*options, "application_name"), kName);
+  EXPECT_EQ(Find(*options, "gssencmode"), "disable");
+  EXPECT_EQ(Find(*options, "options"), "-c extra_float_digits=1 -c statement_timeout=750");
+  EXPECT_EQ(Find(*options, "target_session_attrs"), "any");
+  EXPECT_EQ(Find(*options, "port"), std::nullopt);
+  EXPECT_EQ(options->default_port, 5432);
+}
+
+TEST(ParseConninfo, EmptyTextIsOnlyTheDefaults) {
+  const auto options = ParseConninfo("", kName, 1000);
+  ASSERT_TRUE(options.ok()) << options.error();
+  EXPECT_EQ(options->keywords.size(), 4u);
+}
+
+TEST(ParseConninfo, WhatTheUserSaysWinsOverTheDefaults) {
+  const auto options = ParseConninfo(
+      "application_name=mine gssencmode=prefer options='-c lock_timeout=1'", kName, 1000);
+  ASSERT_TRUE(options.ok()) << options.error();
+  EXPECT_EQ(Find(*options, "application_name"), "mine");
+  EXPECT_EQ(Find(*options, "gssencmode"), "prefer");
+  EXPECT_EQ(Find(*options, "options"), "-c lock_timeout=1");
+}
+
+TEST(ParseConninfo, HostsAreAskedWhateverTheirRole) {
+  for (const char* wish : {"primary", "read-write", "prefer-standby", "any"}) {
+    const auto options = ParseConninfo("target_session_attrs=" + std::string(wish), kName, 1000);
+    ASSERT_TRUE(options.ok()) << options.error();
+    EXPECT_EQ(Find(*options, "target_session_attrs"), "any");
+  }
+}
+
+TEST(ParseConninfo, PortIsTheDefaultOfTheHosts) {
+  const struct {
+    const char* text;
+    std::optional<std::uint16_t> port;
+  } rows[] = {
+      {"port=6432", 6432},       {"port=1", 1},
+      {"port=65535", 65535},     {"postgresql://:6432/postgres", 6432},
+      {"port=0", std::nullopt},  {"port=65536", std::nullopt},
+      {"port=-1", std::nullopt}, {"port=5432,5433", std::nullopt},
+      {"port=''", std::nullopt}, {"port=x", std::nullopt},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.text);
+    const auto options = ParseConninfo(row.text, kName, 1000);
+    ASSERT_EQ(options.ok(), row.port.has_value());
+    if (!options) {
+      EXPECT_NE(options.error().find("\"port\""), std::string::npos);
+      continue;
+    }
+    EXPECT_EQ(options->default_port, row.port);
+    EXPECT_EQ(Find(*options, "port"), std::nullopt);
+  }
+}
+
+TEST(ParseConninfo, WhatTheHostsDecideIsRefused) {
+  const struct {
+    const char* text;
+    const char* keyword;
+  } rows[] = {
+      {"host=db1", "\"host\""},
+      {"host=''", "\"host\""},
+      {"dbname=postgres host=db1,db2", "\"host\""},
+      {"postgresql://db1/postgres", "\"host\""},
+      {"hostaddr=192.0.2.1", "\"hostaddr\""},
+      {"replication=database", "\"replication\""},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.text);
+    const auto options = ParseConninfo(row.text, kName, 1000);
+    ASSERT_FALSE(options.ok());
+    EXPECT_NE(options.error().find(row.keyword), std::string::npos) << options.error();
+  }
+}
+
+TEST(ParseConninfo, ErrorsNeverRepeatTheText) {
+  const char* const texts[] = {
+      "password=se cret",
+      "password='se cret",
+      "password='se'cret dbname=x",
+      "secret",
+      "user=x secret=cret",
+      "password='x\\",
+      "host=secret",
+      "hostaddr=secret password=secret",
+      "port=secret",
+      "postgresql://u:secret@[::1/x",
+      "postgresql://u:%zzsecret@/x",
+      "postgresql:///x?secret=1",
+      "replication=secret",
+      "=secret",
+  };
+  for (const char* text : texts) {
+    SCOPED_TRACE(text);
+    const auto options = ParseConninfo(text, kName, 1000);
+    if (options.ok()) {
+      ADD_FAILURE() << "accepted";
+      continue;
+    }
+    EXPECT_FALSE(options.error().empty());
+    EXPECT_EQ(options.error().find("cret"), std::string::npos) << options.error();
+  }
+}
+
+TEST(ParseConninfo, ValuesAreTakenAsTheyAre) {
+  const auto options = ParseConninfo(R"(passfile='it\'s a \\ blank' dbname='host=db9')", kName, 1);
+  ASSERT_TRUE(options.ok()) << options.error();
+  EXPECT_EQ(Find(*options, "passfile"), R"(it's a \ blank)");
+  EXPECT_EQ(Find(*options, "dbname"), "host=db9");
+}
+
+TEST(ParseConninfo, PasswordsBelongIntoAFile) {
+  for (const char* text : {"password=x", "sslpassword=x", "user=a password=''"}) {
+    const auto options = ParseConninfo(text, kName, 1);
+    ASSERT_FALSE(options.ok()) << text;
+    EXPECT_NE(options.error().find("service file"), std::string::npos) << options.error();
+  }
+}
+
+TEST(ParseConninfo, OptionsAreEqualWhenTheyConnectAlike) {
+  const auto options = ParseConninfo("user=a", kName, 1000);
+  EXPECT_TRUE(*options == *ParseConninfo("user=a", kName, 1000));
+  EXPECT_FALSE(*options == *ParseConninfo("user=b", kName, 1000));
+  EXPECT_FALSE(*options == *ParseConninfo("user=a", kName, 2000));
+  EXPECT_FALSE(*options == *ParseConninfo("user=a port=1", kName, 1000));
+}
+
+// ---------------------------------------------------------------- LibpqLink
+
+enum class Stage { kConnecting, kSending, kReading, kDone, kFailed };
+
+// Drives a link from Open() on, as the probe does: it looks at the socket only when asked to.
+class LinkPart : public Part {
+ public:
+  explicit LinkPart(const std::string& conninfo = "user=monitor dbname=postgres sslmode=disable")
+      : link_(MakeLibpqLink(std::make_shared<const ConnectionOptions>(
+            ParseConninfo(conninfo, kName, 1000).value()))) {}
+
+  void Open(const Endpoint& endpoint) {
+    stage_ = Stage::kConnecting;
+    Moved(link_->Open(endpoint));
+  }
+  void Ask(std::string_view query = "SELECT 1") {
+    stage_ = Stage::kSending;
+    Moved(link_->Ask(query));
+  }
+
+  Link& link() { return *link_; }
+  Stage stage() const { return stage_; }
+  const LinkFailure& failure() const { return link_->failure(); }
+
+  void Watch(std::vector<pollfd>& fds) override {
+    if (!waiting()) return;
+    const bool both = stage_ == Stage::kSending;
+    const bool read = step_ == LinkStep::kWantRead || both;
+    const bool write = step_ == LinkStep::kWantWrite;
+    fds.push_back({link_->socket(), Events(read, write), 0});
+  }
+  void Step() override {
+    std::vector<pollfd> ready;
+    Watch(ready);
+    if (ready.empty() || poll(ready.data(), 1, 0) <= 0) return;
+    switch (stage_) {
+      case Stage::kConnecting:
+        return Moved(link_->Connect());
+      case Stage::kSending:
+        return Moved(link_->Flush());
+      case Stage::kReading:
+        return Moved(link_->Read());
+      default:
+        return;
+    }
+  }
+
+ private:
+  static short Events(bool read, bool write) {
+    return static_cast<short>((read ? POLLIN : 0) | (write ? POLLOUT : 0));
+  }
+  bool waiting() const {
+    return (step_ == LinkStep::kWantRead || step_ == LinkStep::kWantWrite) && link_->socket() >= 0;
+  }
+  void Moved(LinkStep step) {
+    step_ = step;
+    if (step == LinkStep::kFailed) {
+      stage_ = Stage::kFailed;
+    } else if (step == LinkStep::kDone && stage_ == Stage::kSending) {
+      stage_ = Stage::kReading;
+      step_ = LinkStep::kWantRead;
+    } else if (step == LinkStep::kDone) {
+      stage_ = Stage::kDone;
+    }
+  }
+
+  std::unique_ptr<Link> link_;
+  Stage stage_ = Stage::kDone;
+  LinkStep step_ = LinkStep::kDone;
+};
+
+class LibpqLinkTest : public testing::Test {
+ protected:
+  static Endpoint At(std::uint16_t port) { return {"127.0.0.1", {"127.0.0.1"}, port}; }
+  Endpoint Here() const { return At(server_.port()); }
+
+  bool Run(const std::function<bool()>& done) { return RunUntil({&server_, &client_}, done); }
+  // Until the step under way has ended, well or not.
+  Stage Ended() {
+    EXPECT_TRUE(Run([&] {
+      return client_.stage() == Stage::kDone || client_.stage() == Stage::kFailed;
+    })) << "nothing came of it";
+    return client_.stage();
+  }
+  void Connect() {
+    client_.Open(Here());
+    ASSERT_EQ(Ended(), Stage::kDone) << client_.failure().error;
+  }
+  // Connects, asks, is answered with these bytes (and the end of the connection).
+  Stage Asked(const std::string& bytes, bool then_end = false, std::size_t pace = 0) {
+    server_.on_query = [=](ScriptedServer::Session& session) {
+      session.pace = pace;
+      session.Send(bytes);
+      if (then_end) session.End();
+    };
+    Connect();
+    if (HasFatalFailure()) return Stage::kFailed;
+    client_.Ask();
+    return Ended();
+  }
+  void ExpectFailure(Outcome outcome) {
+    EXPECT_EQ(client_.stage(), Stage::kFailed);
+    EXPECT_EQ(client_.failure().outcome, outcome) << client_.failure().error;
+    EXPECT_FALSE(client_.failure().error.empty());
+    EXPECT_EQ(client_.failure().error.find('\n'), std::string::npos);
+    EXPECT_LE(client_.failure().error.size(), 500u);
+  }
+
+  ScriptedServer server_;
+  LinkPart client_;
+};
+
+// ---- connecting
+
+TEST_F(LibpqLinkTest, NobodyListensIsRefused) {
+  const RefusedPort nobody;
+  client_.Open(At(nobody.port()));
+  EXPECT_EQ(Ended(), Stage::kFailed);
+  ExpectFailure(Outcome::kRefused);
+  EXPECT_EQ(client_.failure().error.find("connection to server"), std::string::npos)
+      << "the place is named by whoever shows the error";
+}
+
+TEST_F(LibpqLinkTest, MissingSocketIsRefused) {
+  client_.Open({"/nonexistent/directory", {}, 5432});
+  EXPECT_EQ(Ended(), Stage::kFailed);
+  ExpectFailure(Outcome::kRefused);
+}
+
+TEST_F(LibpqLinkTest, StartupPacketSaysWhoWeAre) {
+  Connect();
+  EXPECT_TRUE(client_.link().is_open());
+  EXPECT_GE(client_.link().socket(), 0);
+  EXPECT_EQ(client_.link().server_version(), 150020);
+  EXPECT_EQ(client_.link().peer_address(), "127.0.0.1");
+  const std::string& startup = server_.session(0).startup;
+  for (const std::string& pair :
+       {Zero("user") + Zero("monitor"), Zero("database") + Zero("postgres"),
+        Zero("application_name") + Zero(kName),
+        Zero("options") + Zero("-c extra_float_digits=1 -c statement_timeout=1000")}) {
+    EXPECT_NE(startup.find(pair), std::string::npos) << pair;
+  }
+}
+
+TEST_F(LibpqLinkTest, NameStaysBesideTheAddress) {
+  client_.Open({"no-such-host.invalid", {"127.0.0.1"}, server_.port()});
+  EXPECT_EQ(Ended(), Stage::kDone) << client_.failure().error;
+  EXPECT_EQ(client_.link().peer_address(), "127.0.0.1");
+}
+
+TEST_F(LibpqLinkTest, AddressesAreTriedOneAfterTheOther) {
+  client_.Open({"localhost", {"127.0.0.9", "127.0.0.1"}, server_.port()});
+  EXPECT_EQ(Ended(), Stage::kDone) << client_.failure().error;
+  EXPECT_EQ(client_.link().peer_address(), "127.0.0.1");
+}
+
+TEST_F(LibpqLinkTest, ServerWithoutTlsIsReachedWhenTlsIsOnlyPreferred) {
+  LinkPart client("user=monitor sslmode=prefer");
+  client.Open(Here());
+  EXPECT_TRUE(RunUntil({&server_, &client}, [&] { return client.stage() == Stage::kDone; }));
+}
+
+TEST_F(LibpqLinkTest, ServerWithoutTlsIsNotLetPassWhenTlsIsRequired) {
+  LinkPart client("user=monitor sslmode=require");
+  client.Open(Here());
+  EXPECT_TRUE(RunUntil({&server_, &client}, [&] { return client.stage() == Stage::kFailed; }));
+  EXPECT_EQ(client.failure().outcome, Outcome::kClosed);
+}
+
+TEST_F(LibpqLinkTest, EndAfterTheStartupPacketIsClosed) {
+  server_.on_startup = [](ScriptedServer::Session& session) { session.End(); };
+  client_.Open(Here());
+  EXPECT_EQ(Ended(), Stage::kFailed);
+  ExpectFailure(Outcome::kClosed);
+}
+
+TEST_F(LibpqLinkTest, ServerThatDoesNotLetUsInHasRejectedUs) {
+  const struct {
+    const char* state;
+    const char* text;
+  } rows[] = {
+      {"57P03", "the database system is starting up"},
+      {"28P01", "password authentication failed for user \"monitor\""},
+      {"53300", "sorry, too many clients already"},
+      {"57P01", "terminating connection due to administrator command"},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.text);
+    server_.on_startup = [&](ScriptedServer::Session& session) {
+      session.Send(ErrorResponse("FATAL", row.state, row.text));
+      session.End();
+    };
+    client_.Open(Here());
+    EXPECT_EQ(Ended(), Stage::kFailed);
+    ExpectFailure(Outcome::kRejected);
+    EXPECT_NE(client_.failure().error.find(row.text), std::string::npos) << client_.failure().error;
+  }
+}
+
+// "localhost" is ::1 and 127.0.0.1: the address where nobody listens must not hide the server's own
+// word from the other one.
+TEST_F(LibpqLinkTest, AnswerOfOneAddressCountsMoreThanTheRefusalOfAnother) {
+  server_.on_startup = [](ScriptedServer::Session& session) {
+    session.Send(ErrorResponse("FATAL", "28000", "no entry for you"));
+    session.End();
+  };
+  client_.Open({"localhost", {"127.0.0.9", "127.0.0.1"}, server_.port()});
+  EXPECT_EQ(Ended(), Stage::kFailed);
+  ExpectFailure(Outcome::kRejected);
+  EXPECT_NE(client_.failure().error.find("no entry for you"), std::string::npos)
+      << client_.failure().error;
+}
+
+TEST_F(LibpqLinkTest, GarbageInPlaceOfAWelcomeFails) {
+  const std::string garbage[] = {
+      "HTTP/1.1 400 Bad Request\r\n\r\n",
+      std::string(4096, '\xFF'),
+      std::string(4096, '\0'),
+      Message('R', Int32(99)),
+      Message('R', ""),
+      Message('D', "x"),
+      AuthenticationOk() + "garbage garbage garbage garbage",
+  };
+  for (const std::string& bytes : garbage) {
+    SCOPED_TRACE(bytes.substr(0, 20));
+    server_.on_startup = [&](ScriptedServer::Session& session) {
+      session.Send(bytes);
+      session.End();
+    };
+    client_.Open(Here());
+    EXPECT_EQ(Ended(), Stage::kFailed);
+    EXPECT_NE(client_.failure().outcome, Outcome::kOk);
+    EXPECT_NE(client_.failure().outcome, Outcome::kRefused) << "something listens";
+    EXPECT_LE(client_.failure().error.size(), 500u);
+  }
+}
+
+// A file that is there as long as this lives.
+class ScratchFile {
+ public:
+  explicit ScratchFile(const std::string& text) {
+    const int fd = mkstemp(path_.data());
+    MustBe(fd >= 0 && write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()),
+           "mkstemp");
+    close(fd);
+  }
+  ~ScratchFile() { unlink(path_.c_str()); }
+  ScratchFile(const ScratchFile&) = delete;
+  ScratchFile& operator=(const ScratchFile&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_ = "/tmp/pg_status-test-XXXXXX";
+};
+
+// SCRAM's first message names the rounds of hashing, which libpq would all do in one call.
+TEST_F(LibpqLinkTest, EndlessPasswordHashingIsRefused) {
+  const ScratchFile passfile("*:*:*:*:secret\n");
+  LinkPart client("user=monitor dbname=postgres sslmode=disable passfile=" + passfile.path());
+  server_.on_startup = [](ScriptedServer::Session& session) {
+    session.Send(Message('R', Int32(10) + Zero("SCRAM-SHA-256") + '\0'));
+  };
+  server_.on_password = [](ScriptedServer::Session& session, const std::string& message) {
+    const std::string nonce = message.substr(message.find(",r=") + 3);
+    session.Send(Message('R', Int32(11) + "r=" + nonce + "abc,s=c2FsdHNhbHQ=,i=2000000000"));
+  };
+  client.Open(Here());
+  ASSERT_TRUE(RunUntil({&server_, &client}, [&] { return client.stage() == Stage::kFailed; }));
+  EXPECT_EQ(client.failure().outcome, Outcome::kGarbled);
+  EXPECT_NE(client.failure().error.find("rounds"), std::string::npos) << client.failure().error;
+}
+
+TEST_F(LibpqLinkTest, LongErrorIsCut) {
+  server_.on_startup = [](ScriptedServer::Session& session) {
+    session.Send(ErrorResponse("FATAL", "28000", std::string(20000, 'x')));
+    session.End();
+  };
+  client_.Open(Here());
+  EXPECT_EQ(Ended(), Stage::kFailed);
+  ExpectFailure(Outcome::kRejected);
+}
+
+TEST_F(LibpqLinkTest, OpenEndsWhatWasOpen) {
+  Connect();
+  Connect();
+  EXPECT_TRUE(Run([&] { return server_.session(0).saw_end; }));
+  EXPECT_TRUE(server_.session(1).open());
+}
+
+TEST_F(LibpqLinkTest, CloseEndsTheConnection) {
+  Connect();
+  client_.link().Close();
+  EXPECT_FALSE(client_.link().is_open());
+  EXPECT_EQ(client_.link().socket(), -1);
+  EXPECT_EQ(client_.link().server_version(), 0);
+  EXPECT_EQ(client_.link().peer_address(), "");
+  EXPECT_TRUE(Run([&] { return server_.session(0).saw_end; }));
+  client_.link().Close();
+}
+
+// ---- answers
+
+TEST_F(LibpqLinkTest, RowsAreReadAsTheyWereSent) {
+  const Cells first = {"a", std::nullopt, "", std::string("\0x", 2)};
+  const Cells second = {"b", "NULL", "c", std::nullopt};
+  ASSERT_EQ(Asked(Table({first, second}) + ReadyForQuery()), Stage::kDone)
+      << client_.failure().error;
+  EXPECT_EQ(server_.session(0).query, "SELECT 1");
+  const Rows& rows = client_.link().Answer();
+  ASSERT_EQ(rows.rows(), 2u);
+  ASSERT_EQ(rows.columns(), 4u);
+  const Cells expected[] = {first, second};
+  for (std::size_t r = 0; r < 2; ++r) {
+    for (std::size_t c = 0; c < 4; ++c) EXPECT_EQ(rows.Cell(r, c), expected[r][c]) << r << c;
+  }
+  EXPECT_EQ(rows.Cell(2, 0), std::nullopt);
+  EXPECT_EQ(rows.Cell(0, 4), std::nullopt);
+}
+
+TEST_F(LibpqLinkTest, AnswerOfAServerBecomesFacts) {
+  ASSERT_EQ(Asked(Answer(StandbyCells())), Stage::kDone);
+  const auto facts = ParseReply(client_.link().Answer(), client_.link().server_version());
+  ASSERT_TRUE(facts.ok()) << facts.error();
+  EXPECT_TRUE(facts->in_recovery);
+  EXPECT_EQ(facts->timeline, 3u);
+}
+
+TEST_F(LibpqLinkTest, EverythingMayComeByteByByte) {
+  server_.on_startup = [](ScriptedServer::Session& session) {
+    session.pace = 1;
+    session.Send(Welcome());
+  };
+  ASSERT_EQ(Asked(Answer(PrimaryCells()), false, 1), Stage::kDone) << client_.failure().error;
+  EXPECT_TRUE(ParseReply(client_.link().Answer(), 150020).ok());
+}
+
+TEST_F(LibpqLinkTest, NoRowsIsAnAnswerToo) {
+  ASSERT_EQ(Asked(RowDescription(24) + CommandComplete("SELECT 0") + ReadyForQuery()),
+            Stage::kDone);
+  EXPECT_EQ(client_.link().Answer().rows(), 0u);
+  EXPECT_EQ(client_.link().Answer().columns(), 0u);
+}
+
+TEST_F(LibpqLinkTest, WhatAServerSaysUnaskedIsPassedOver) {
+  const std::string chatter = NoticeResponse("look at me") +
+                              ParameterStatus("application_name", "other") +
+                              NotificationResponse("channel", "payload");
+  const std::string answer = chatter + RowDescription(1) + chatter + DataRow({"x"}) + chatter +
+                             CommandComplete("SELECT 1") + chatter + ReadyForQuery() + chatter;
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(Asked(answer), Stage::kDone);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "") << "that is the server's log";
+  ASSERT_EQ(client_.link().Answer().rows(), 1u);
+  EXPECT_EQ(client_.link().Answer().Cell(0, 0), "x");
+
+  client_.Ask();
+  EXPECT_EQ(Ended(), Stage::kDone) << "the connection is of use still";
+}
+
+TEST_F(LibpqLinkTest, NoticesWhileConnectingAreNotPrinted) {
+  server_.on_startup = [](ScriptedServer::Session& session) {
+    session.Send(AuthenticationOk() + NoticeResponse("welcome") + ReadyForQuery());
+  };
+  testing::internal::CaptureStderr();
+  client_.Open(Here());
+  EXPECT_EQ(Ended(), Stage::kDone);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+TEST_F(LibpqLinkTest, OneConnectionServesManyQuestions) {
+  ASSERT_EQ(Asked(Answer(PrimaryCells())), Stage::kDone);
+  for (int i = 0; i < 20; ++i) {
+    client_.Ask();
+    ASSERT_EQ(Ended(), Stage::kDone);
+    EXPECT_EQ(client_.link().Answer().rows(), 1u) << "the rows before are forgotten";
+  }
+  EXPECT_EQ(server_.session(0).queries, 21u);
+  EXPECT_EQ(server_.sessions().size(), 1u);
+}
+
+// ---- bad answers
+
+TEST_F(LibpqLinkTest, EndsAndErrorsAreToldApart) {
+  const std::string rows = RowDescription(1) + DataRow({"x"});
+  const struct {
+    const char* name;
+    std::string bytes;
+    bool then_end;
+    Outcome outcome;
+  } cases[] = {
+      {"end without a word", "", true, Outcome::kClosed},
+      {"end within a row", rows.substr(0, rows.size() - 1), true, Outcome::kClosed},
+      {"end between rows", rows, true, Outcome::kClosed},
+      {"terminated", ErrorResponse("FATAL", "57P01", "terminating connection"), true,
+       Outcome::kTerminated},
+      {"terminated within the rows", rows + ErrorResponse("FATAL", "57P01", "terminating"), true,
+       Outcome::kTerminated},
+      {"terminated, connection still there", ErrorResponse("FATAL", "57P01", "terminating"), false,
+       Outcome::kTerminated},
+      {"crash of another backend", ErrorResponse("WARNING", "57P02", "crash shutdown"), true,
+       Outcome::kClosed},
+      {"database dropped", ErrorResponse("FATAL", "57P04", "dropped"), true, Outcome::kRejected},
+      {"query cancelled", ErrorResponse("ERROR", "57014", "statement timeout") + ReadyForQuery(),
+       false, Outcome::kRejected},
+      {"no such function", ErrorResponse("ERROR", "42883", "no function") + ReadyForQuery(), false,
+       Outcome::kRejected},
+      {"error after rows", rows + ErrorResponse("ERROR", "22012", "zero") + ReadyForQuery(), false,
+       Outcome::kRejected},
+      {"copy", CopyOutResponse() + Message('d', "x") + Message('c', ""), false, Outcome::kGarbled},
+      {"copy in", Message('G', std::string("\0", 1) + Int16(0)), false, Outcome::kGarbled},
+      {"command without rows", CommandComplete("SET") + ReadyForQuery(), false, Outcome::kGarbled},
+      {"empty query", Message('I', "") + ReadyForQuery(), false, Outcome::kGarbled},
+  };
+  for (const auto& row : cases) {
+    SCOPED_TRACE(row.name);
+    Asked(row.bytes, row.then_end);
+    ExpectFailure(row.outcome);
+  }
+}
+
+TEST_F(LibpqLinkTest, ErrorShowsTheServersWordsOnly) {
+  Asked(ErrorResponse("ERROR", "42501", "permission denied\nsecond line") + ReadyForQuery());
+  ExpectFailure(Outcome::kRejected);
+  EXPECT_EQ(client_.failure().error, "permission denied");
+}
+
+TEST_F(LibpqLinkTest, LongErrorOfAQueryIsCut) {
+  Asked(ErrorResponse("ERROR", "42501", std::string(1 << 20, 'x')) + ReadyForQuery());
+  ExpectFailure(Outcome::kRejected);
+}
+
+TEST_F(LibpqLinkTest, RowsAreBounded) {
+  std::string many = RowDescription(1);
+  for (int i = 0; i < 2001; ++i) many += DataRow({"x"});
+  Asked(many);  // and no end of it
+  ExpectFailure(Outcome::kGarbled);
+}
+
+TEST_F(LibpqLinkTest, AsManyRowsAsAServerMayHaveAreRead) {
+  const std::vector<Cells> rows(1000, WithSender(PrimaryCells(), "standby"));
+  ASSERT_EQ(Asked(Table(rows) + ReadyForQuery()), Stage::kDone) << client_.failure().error;
+  EXPECT_EQ(client_.link().Answer().rows(), 1000u);
+}
+
+TEST_F(LibpqLinkTest, BytesOfAnAnswerAreBounded) {
+  std::string many = RowDescription(1);
+  for (int i = 0; i < 40; ++i) many += DataRow({std::string(1 << 20, 'x')});
+  Asked(many);
+  ExpectFailure(Outcome::kGarbled);
+}
+
+TEST_F(LibpqLinkTest, GarbageInPlaceOfAnAnswerFails) {
+  const std::string garbage[] = {
+      "HTTP/1.1 400 Bad Request\r\n\r\n",
+      std::string(100000, '\xFF'),
+      std::string(100000, '\0'),
+      "D",
+      Message('D', "x"),
+      Message('D', Int16(3) + Int32(1)),
+      RowDescription(1) + Message('D', Int16(1) + Int32(1000) + "x"),
+      RowDescription(1) + Message('D', Int16(2) + Int32(0) + Int32(0)),
+      Message('T', Int16(0xFFFF)),
+      "T" + Int32(0xFFFFFFFF),
+      "D" + Int32(0),
+      "Z" + Int32(3),
+      Message('E', ""),
+      Message('?', "what"),
+  };
+  for (const std::string& bytes : garbage) {
+    SCOPED_TRACE(bytes.substr(0, 20));
+    Asked(bytes, true);
+    EXPECT_EQ(client_.stage(), Stage::kFailed);
+    EXPECT_NE(client_.failure().outcome, Outcome::kOk);
+    EXPECT_NE(client_.failure().outcome, Outcome::kRefused);
+    EXPECT_LE(client_.failure().error.size(), 500u);
+  }
+}
+
+TEST_F(LibpqLinkTest, RowsOfDifferentWidthsDoNotReachBeyondTheirEnds) {
+  ASSERT_EQ(
+      Asked(RowDescription(3) + DataRow({"a", "b", "c"}) + CommandComplete("SELECT 1") +
+            RowDescription(1) + DataRow({"d"}) + CommandComplete("SELECT 1") + ReadyForQuery()),
+      Stage::kDone);
+  const Rows& rows = client_.link().Answer();
+  ASSERT_EQ(rows.rows(), 2u);
+  EXPECT_EQ(rows.Cell(0, 2), "c");
+  EXPECT_EQ(rows.Cell(1, 0), "d");
+  EXPECT_EQ(rows.Cell(1, 2), std::nullopt);
+}
+
+// ---- sending
+
+// Larger than all buffers on the way, to a server that complains before it reads.
+TEST_F(LibpqLinkTest, ServerMaySpeakWhileTheQueryIsBeingSent) {
+  Connect();
+  server_.session(0).deaf = true;
+  client_.Ask("SELECT '" + std::string(32 << 20, 'x') + "'");
+  ASSERT_EQ(client_.stage(), Stage::kSending);
+  server_.session(0).Send(ErrorResponse("ERROR", "53200", "out of memory") + ReadyForQuery());
+  ASSERT_TRUE(Run([&] { return server_.session(0).out.empty(); }));
+  RunFor({&server_, &client_}, 50);
+  ASSERT_EQ(client_.stage(), Stage::kSending);
+  server_.session(0).deaf = false;
+  server_.on_query = [](ScriptedServer::Session& session) { session.End(); };
+  EXPECT_EQ(Ended(), Stage::kFailed);
+  ExpectFailure(Outcome::kRejected);
+}
+
+TEST_F(LibpqLinkTest, ConnectionThatEndsWhileSendingIsClosed) {
+  Connect();
+  server_.session(0).deaf = true;
+  client_.Ask("SELECT '" + std::string(32 << 20, 'x') + "'");
+  server_.EndSessions();
+  EXPECT_EQ(Ended(), Stage::kFailed);
+  ExpectFailure(Outcome::kClosed);
+}
+
+// ---- at rest
+
+class RestingLinkTest : public LibpqLinkTest {
+ protected:
+  // Lets the resting link see what the server says until it says that the connection has ended.
+  bool EndIsNoticed() {
+    bool there = true;
+    const auto look = [&] {
+      pollfd ready{client_.link().socket(), POLLIN, 0};
+      if (poll(&ready, 1, 10) > 0) there = client_.link().StillThere();
+      return !there;
+    };
+    return RunUntil({&server_}, look);
+  }
+  // All that was sent has been looked at.
+  bool StaysThere() {
+    bool there = true;
+    RunUntil({&server_}, [&] { return server_.session(0).out.empty(); });
+    pollfd ready{client_.link().socket(), POLLIN, 0};
+    while (there && poll(&ready, 1, 20) > 0) there = client_.link().StillThere();
+    return there;
+  }
+};
+
+TEST_F(RestingLinkTest, SilentConnectionIsThere) {
+  Connect();
+  EXPECT_TRUE(client_.link().StillThere());
+  EXPECT_TRUE(client_.link().StillThere());
+}
+
+TEST_F(RestingLinkTest, ConnectionThatGetsNewsIsThere) {
+  Connect();
+  server_.session(0).Send(ParameterStatus("in_hot_standby", "off") + NoticeResponse("hello") +
+                          NotificationResponse("channel", "payload"));
+  testing::internal::CaptureStderr();
+  EXPECT_TRUE(StaysThere());
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  server_.on_query = [](ScriptedServer::Session& session) { session.Send(Answer({"x"})); };
+  client_.Ask();
+  EXPECT_EQ(Ended(), Stage::kDone);
+}
+
+TEST_F(RestingLinkTest, EndOfTheConnectionIsNoticed) {
+  Connect();
+  server_.session(0).End();
+  EXPECT_TRUE(EndIsNoticed());
+}
+
+TEST_F(RestingLinkTest, TerminationIsNoticed) {
+  Connect();
+  server_.session(0).Send(ErrorResponse("FATAL", "57P01", "terminating connection"));
+  server_.session(0).End();
+  testing::internal::CaptureStderr();
+  EXPECT_TRUE(EndIsNoticed());
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+TEST_F(RestingLinkTest, GarbageAtRestDoesNoHarm) {
+  Connect();
+  server_.session(0).Send(std::string(100000, '\xFF'));
+  server_.session(0).End();
+  EXPECT_TRUE(EndIsNoticed());
+}
+
+TEST_F(RestingLinkTest, AskingOnADeadConnectionIsClosed) {
+  Connect();
+  server_.EndSessions();
+  client_.Ask();
+  EXPECT_EQ(Ended(), Stage::kFailed);
+  ExpectFailure(Outcome::kClosed);
+}
+
+}  // namespace
+}  // namespace pg_status

@@ -1,0 +1,681 @@
+// One host being asked: each state, what moves it, and what comes of it. The clock and the
+// connection are the test's own.
+#include "probe/peer_probe.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "probe/fake_link.hpp"
+#include "probe/reply.hpp"
+
+namespace pg_status {
+namespace {
+
+using State = PeerProbe::State;
+using Addresses = std::vector<std::string>;
+
+constexpr MonoUs kStart = 1000 * kUsPerSecond;
+
+MonoUs At(std::int64_t ms) { return kStart + ms * kUsPerMs; }
+
+HostEntry Entry(PlaceKind kind, const std::string& hostname) {
+  HostEntry entry;
+  entry.name = hostname + ":5433";
+  entry.kind = kind;
+  entry.hostname = hostname;
+  entry.port = 5433;
+  return entry;
+}
+
+class PeerProbeTest : public testing::Test {
+ protected:
+  PeerProbeTest() { UseHost(PlaceKind::kAddress, "192.0.2.1"); }
+
+  void UseHost(PlaceKind kind, const std::string& hostname) {
+    probe_.reset();
+    probe_ = std::make_unique<PeerProbe>(Entry(kind, hostname), std::make_unique<FakeLink>(link_));
+  }
+
+  void Begin(std::int64_t ms) { probe_->Begin(At(ms), limits_); }
+
+  Observation Take() {
+    const auto observation = probe_->TakeObservation();
+    EXPECT_TRUE(observation.has_value()) << "the probe has not ended";
+    return observation.value_or(Observation{});
+  }
+
+  // A whole good probe from 0 to 3 ms, which leaves a connection behind.
+  void ProbeWell(std::int64_t ms) {
+    Begin(ms);
+    if (probe_->needs_addresses()) probe_->OnResolved(At(ms), {"192.0.2.1", "192.0.2.2"}, "");
+    if (probe_->state() == State::kConnecting) probe_->OnSocket(At(ms + 1));
+    probe_->OnSocket(At(ms + 3));
+    ASSERT_EQ(Take().outcome, Outcome::kOk);
+    link_.calls.clear();
+    link_.endpoints.clear();
+  }
+
+  void ExpectResting(const Observation& seen, Outcome outcome, std::int64_t finished_ms) {
+    EXPECT_EQ(seen.outcome, outcome);
+    EXPECT_EQ(seen.finished, At(finished_ms));
+    EXPECT_EQ(seen.error.empty(), outcome == Outcome::kOk) << seen.error;
+    EXPECT_EQ(probe_->state(), State::kResting);
+    EXPECT_EQ(probe_->deadline(), 0);
+    EXPECT_EQ(link_.is_open, outcome == Outcome::kOk) << "a failure ends the connection";
+    EXPECT_FALSE(probe_->TakeObservation().has_value()) << "an observation is taken once";
+  }
+
+  LinkScript link_;
+  Limits limits_;  // poll_timeout 1 s, conn_max_age 300 s
+  std::unique_ptr<PeerProbe> probe_;
+};
+
+// ---------------------------------------------------------------- the good way
+
+TEST_F(PeerProbeTest, FirstProbeConnectsAsksAndReads) {
+  EXPECT_EQ(probe_->state(), State::kResting);
+  EXPECT_EQ(probe_->wants().fd, -1);
+
+  Begin(0);
+  EXPECT_EQ(probe_->state(), State::kConnecting);
+  EXPECT_EQ(probe_->deadline(), At(1000));
+  EXPECT_TRUE(probe_->wants().write);
+  EXPECT_FALSE(probe_->wants().read);
+  EXPECT_EQ(probe_->wants().fd, FakeLink::kSocket);
+
+  probe_->OnSocket(At(10));
+  EXPECT_EQ(probe_->state(), State::kReading);
+  EXPECT_EQ(probe_->deadline(), At(1000));
+  EXPECT_TRUE(probe_->wants().read);
+  EXPECT_FALSE(probe_->wants().write);
+  EXPECT_EQ(link_.query, ProbeQuery());
+  EXPECT_FALSE(probe_->TakeObservation().has_value());
+
+  probe_->OnSocket(At(12));
+  const Observation seen = Take();
+  ExpectResting(seen, Outcome::kOk, 12);
+  EXPECT_EQ(seen.started, At(0));
+  EXPECT_EQ(seen.asked, At(10));
+  EXPECT_TRUE(seen.new_connection);
+  EXPECT_EQ(seen.peer_address, "192.0.2.1");
+  EXPECT_EQ(seen.facts.timeline, 3u);
+  EXPECT_EQ(seen.facts.server_version, 150020);
+  EXPECT_TRUE(probe_->wants().read) << "the end of a kept connection is noticed";
+  EXPECT_FALSE(probe_->wants().write);
+}
+
+TEST_F(PeerProbeTest, KeptConnectionIsAskedAgainWithoutConnecting) {
+  ProbeWell(0);
+  Begin(1000);
+  EXPECT_EQ(probe_->state(), State::kReading);
+  EXPECT_EQ(probe_->deadline(), At(2000));
+  probe_->OnSocket(At(1002));
+  const Observation seen = Take();
+  ExpectResting(seen, Outcome::kOk, 1002);
+  EXPECT_EQ(seen.asked, At(1000));
+  EXPECT_FALSE(seen.new_connection);
+  EXPECT_EQ(link_.calls, (std::vector<std::string>{"ask", "read"}));
+}
+
+TEST_F(PeerProbeTest, ConnectingTakesAsManyTurnsAsItWants) {
+  link_.connect = {LinkStep::kWantRead, LinkStep::kWantWrite, LinkStep::kWantRead};
+  Begin(0);
+  probe_->OnSocket(At(1));
+  EXPECT_TRUE(probe_->wants().read);
+  EXPECT_FALSE(probe_->wants().write);
+  probe_->OnSocket(At(2));
+  EXPECT_FALSE(probe_->wants().read);
+  EXPECT_TRUE(probe_->wants().write);
+  probe_->OnSocket(At(3));
+  EXPECT_EQ(probe_->state(), State::kConnecting);
+  probe_->OnSocket(At(4));
+  EXPECT_EQ(probe_->state(), State::kReading);
+}
+
+TEST_F(PeerProbeTest, ConnectionThatIsThereAtOnceIsUsedAtOnce) {
+  link_.open = {LinkStep::kDone};
+  Begin(0);
+  EXPECT_EQ(probe_->state(), State::kReading);
+  probe_->OnSocket(At(1));
+  EXPECT_EQ(Take().outcome, Outcome::kOk);
+}
+
+TEST_F(PeerProbeTest, WhileSendingBothDirectionsAreWatched) {
+  link_.ask = {LinkStep::kWantWrite};
+  link_.flush = {LinkStep::kWantWrite, LinkStep::kDone};
+  link_.read = {LinkStep::kWantRead};
+  Begin(0);
+  probe_->OnSocket(At(1));
+  EXPECT_EQ(probe_->state(), State::kSending);
+  EXPECT_TRUE(probe_->wants().read);
+  EXPECT_TRUE(probe_->wants().write);
+  probe_->OnSocket(At(2));
+  EXPECT_EQ(probe_->state(), State::kSending);
+  probe_->OnSocket(At(3));
+  EXPECT_EQ(probe_->state(), State::kReading);
+  EXPECT_FALSE(probe_->wants().write);
+}
+
+// The last turn of sending may have taken in the whole answer: the socket has nothing more to tell.
+TEST_F(PeerProbeTest, AnswerThatCameWhileSendingIsReadWithoutAnotherWait) {
+  link_.ask = {LinkStep::kWantWrite};
+  Begin(0);
+  probe_->OnSocket(At(1));
+  ASSERT_EQ(probe_->state(), State::kSending);
+  probe_->OnSocket(At(2));
+  ExpectResting(Take(), Outcome::kOk, 2);
+}
+
+TEST_F(PeerProbeTest, ReadingGoesOnUntilTheAnswerIsWhole) {
+  link_.read = {LinkStep::kWantRead, LinkStep::kWantRead};
+  Begin(0);
+  probe_->OnSocket(At(1));
+  probe_->OnSocket(At(2));
+  probe_->OnSocket(At(3));
+  EXPECT_EQ(probe_->state(), State::kReading);
+  EXPECT_FALSE(probe_->TakeObservation().has_value());
+  probe_->OnSocket(At(4));
+  ExpectResting(Take(), Outcome::kOk, 4);
+}
+
+// ---------------------------------------------------------------- failures of the link
+
+TEST_F(PeerProbeTest, FailuresAreToldAsTheyAre) {
+  const struct {
+    std::deque<LinkStep> LinkScript::*step;
+    int turns;  // of the socket until the step is made
+    Outcome outcome;
+  } rows[] = {
+      {&LinkScript::open, 0, Outcome::kRefused},    {&LinkScript::open, 0, Outcome::kClosed},
+      {&LinkScript::connect, 1, Outcome::kRefused}, {&LinkScript::connect, 1, Outcome::kRejected},
+      {&LinkScript::connect, 1, Outcome::kClosed},  {&LinkScript::ask, 1, Outcome::kClosed},
+      {&LinkScript::read, 2, Outcome::kClosed},     {&LinkScript::read, 2, Outcome::kTerminated},
+      {&LinkScript::read, 2, Outcome::kRejected},   {&LinkScript::read, 2, Outcome::kGarbled},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(static_cast<int>(row.outcome));
+    link_ = LinkScript{};
+    UseHost(PlaceKind::kAddress, "192.0.2.1");
+    link_.Fail(link_.*row.step, row.outcome, "the reason");
+    Begin(0);
+    for (int turn = 1; turn <= row.turns; ++turn) probe_->OnSocket(At(turn));
+    const Observation seen = Take();
+    ExpectResting(seen, row.outcome, row.turns);
+    EXPECT_EQ(seen.error, "the reason");
+    EXPECT_TRUE(seen.new_connection);
+    EXPECT_EQ(seen.asked != 0, row.step == &LinkScript::ask || row.step == &LinkScript::read);
+    EXPECT_EQ(link_.Count("open"), 1u) << "a new connection is not tried twice in one probe";
+  }
+}
+
+TEST_F(PeerProbeTest, FailureWhileSendingIsTold) {
+  link_.ask = {LinkStep::kWantWrite};
+  link_.Fail(link_.flush, Outcome::kClosed, "gone");
+  Begin(0);
+  probe_->OnSocket(At(1));
+  probe_->OnSocket(At(2));
+  ExpectResting(Take(), Outcome::kClosed, 2);
+}
+
+TEST_F(PeerProbeTest, AnswersOfNoServerAreGarbled) {
+  Cells garbage = PrimaryCells();
+  garbage[kColWriteLsn] = "nowhere";
+  const std::vector<std::vector<Cells>> answers = {{}, {{"1"}}, {garbage}, {Cells(kReplyColumns)}};
+  for (const auto& answer : answers) {
+    link_.answer = answer;
+    Begin(0);
+    while (probe_->state() != State::kResting) probe_->OnSocket(At(5));
+    ExpectResting(Take(), Outcome::kGarbled, 5);
+  }
+}
+
+TEST_F(PeerProbeTest, NextProbeAfterAFailureStartsFromACleanConnection) {
+  link_.Fail(link_.connect, Outcome::kRefused, "refused");
+  Begin(0);
+  probe_->OnSocket(At(1));
+  EXPECT_EQ(Take().outcome, Outcome::kRefused);
+  EXPECT_EQ(probe_->wants().fd, -1);
+  ProbeWell(100);
+}
+
+// ---------------------------------------------------------------- deadlines
+
+TEST_F(PeerProbeTest, SilenceInEachStateEndsAtTheDeadline) {
+  const struct {
+    const char* name;
+    State state;
+    Outcome outcome;
+  } rows[] = {
+      {"connecting", State::kConnecting, Outcome::kTimeout},
+      {"sending", State::kSending, Outcome::kTimeout},
+      {"reading", State::kReading, Outcome::kTimeout},
+      {"resolving", State::kResolving, Outcome::kUnresolved},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.name);
+    link_ = LinkScript{};
+    UseHost(row.state == State::kResolving ? PlaceKind::kName : PlaceKind::kAddress, "db1");
+    if (row.state == State::kSending) link_.ask = {LinkStep::kWantWrite};
+    Begin(0);
+    if (row.state == State::kSending || row.state == State::kReading) probe_->OnSocket(At(1));
+    ASSERT_EQ(probe_->state(), row.state);
+    ASSERT_EQ(probe_->deadline(), At(1000));
+    probe_->OnDeadline(At(1000));
+    ExpectResting(Take(), row.outcome, 1000);
+  }
+}
+
+TEST_F(PeerProbeTest, SilentKeptConnectionIsNotReplacedInTheSameProbe) {
+  ProbeWell(0);
+  Begin(1000);
+  probe_->OnDeadline(At(2000));
+  ExpectResting(Take(), Outcome::kTimeout, 2000);
+  EXPECT_EQ(link_.Count("open"), 0u);
+}
+
+TEST_F(PeerProbeTest, DeadlineAtRestMeansNothing) {
+  ProbeWell(0);
+  probe_->OnDeadline(At(5000));
+  EXPECT_EQ(probe_->state(), State::kResting);
+  EXPECT_TRUE(link_.is_open);
+  EXPECT_FALSE(probe_->TakeObservation().has_value());
+}
+
+TEST_F(PeerProbeTest, TrickleOfAnswersDoesNotMoveTheDeadline) {
+  link_.read.assign(100, LinkStep::kWantRead);
+  Begin(0);
+  for (int ms = 1; ms < 90; ++ms) probe_->OnSocket(At(ms * 10));
+  EXPECT_EQ(probe_->deadline(), At(1000));
+  probe_->OnDeadline(At(1000));
+  ExpectResting(Take(), Outcome::kTimeout, 1000);
+}
+
+// ---------------------------------------------------------------- kept connections
+
+TEST_F(PeerProbeTest, KeptConnectionThatDiedIsReplacedWithinTheProbe) {
+  for (const Outcome outcome : {Outcome::kClosed, Outcome::kTerminated}) {
+    for (const auto step : {&LinkScript::ask, &LinkScript::read}) {
+      link_ = LinkScript{};
+      UseHost(PlaceKind::kAddress, "192.0.2.1");
+      ProbeWell(0);
+      link_.Fail(link_.*step, outcome, "ended while nobody looked");
+      Begin(1000);
+      if (step == &LinkScript::read) probe_->OnSocket(At(1001));
+      EXPECT_EQ(probe_->state(), State::kConnecting);
+      EXPECT_FALSE(probe_->TakeObservation().has_value());
+      EXPECT_EQ(probe_->deadline(), At(2000)) << "no more time than any probe";
+      probe_->OnSocket(At(1010));
+      probe_->OnSocket(At(1012));
+      const Observation seen = Take();
+      ExpectResting(seen, Outcome::kOk, 1012);
+      EXPECT_TRUE(seen.new_connection);
+      EXPECT_EQ(seen.started, At(1000));
+      EXPECT_EQ(seen.asked, At(1010)) << "the facts are those of the second question";
+    }
+  }
+}
+
+TEST_F(PeerProbeTest, ReplacedConnectionThatDiesTooIsAFailure) {
+  ProbeWell(0);
+  link_.Fail(link_.ask, Outcome::kClosed, "first");
+  link_.Fail(link_.read, Outcome::kTerminated, "second");
+  Begin(1000);
+  probe_->OnSocket(At(1001));
+  probe_->OnSocket(At(1002));
+  const Observation seen = Take();
+  ExpectResting(seen, Outcome::kTerminated, 1002);
+  EXPECT_EQ(seen.error, "second");
+  EXPECT_EQ(link_.Count("open"), 1u);
+}
+
+TEST_F(PeerProbeTest, ReplacementThatCannotConnectTellsSoAndNothingOfTheOldConnection) {
+  ProbeWell(0);
+  link_.Fail(link_.ask, Outcome::kClosed, "died");
+  link_.Fail(link_.connect, Outcome::kRefused, "refused");
+  Begin(1000);
+  probe_->OnSocket(At(1001));
+  const Observation seen = Take();
+  ExpectResting(seen, Outcome::kRefused, 1001);
+  EXPECT_EQ(seen.asked, 0) << "nothing was asked on the connection that this is about";
+  EXPECT_EQ(seen.peer_address, "");
+}
+
+TEST_F(PeerProbeTest, KeptConnectionWhoseServerAnswersAnErrorIsNotReplaced) {
+  for (const Outcome outcome : {Outcome::kRejected, Outcome::kGarbled}) {
+    ProbeWell(0);
+    link_.Fail(link_.read, outcome, "no");
+    Begin(1000);
+    probe_->OnSocket(At(1001));
+    ExpectResting(Take(), outcome, 1001);
+    EXPECT_EQ(link_.Count("open"), 0u);
+  }
+}
+
+TEST_F(PeerProbeTest, ReplacedConnectionOfANameIsResolvedAnew) {
+  UseHost(PlaceKind::kName, "db1");
+  ProbeWell(0);
+  link_.Fail(link_.ask, Outcome::kClosed, "died");
+  Begin(1000);
+  EXPECT_TRUE(probe_->needs_addresses());
+  probe_->OnResolved(At(1001), {"192.0.2.9"}, "");
+  ASSERT_EQ(link_.endpoints.size(), 1u);
+  EXPECT_EQ(link_.endpoints[0].addresses, Addresses{"192.0.2.9"});
+}
+
+TEST_F(PeerProbeTest, OldConnectionIsRenewed) {
+  limits_.conn_max_age_us = 10 * kUsPerSecond;
+  ProbeWell(0);  // connected at 1 ms
+  ProbeWell(10000);
+  EXPECT_EQ(link_.Count("open"), 0u);
+  Begin(10001);
+  EXPECT_EQ(probe_->state(), State::kConnecting);
+  EXPECT_EQ(link_.calls, (std::vector<std::string>{"close", "open"}));
+  probe_->OnSocket(At(10002));
+  probe_->OnSocket(At(10003));
+  EXPECT_TRUE(Take().new_connection);
+  Begin(20001);  // 1 ms before the new one's age
+  EXPECT_EQ(probe_->state(), State::kReading);
+}
+
+TEST_F(PeerProbeTest, AgeZeroMeansAConnectionForEachProbe) {
+  limits_.conn_max_age_us = 0;
+  for (int i = 0; i < 3; ++i) {
+    Begin(i * 1000);
+    EXPECT_EQ(probe_->state(), State::kConnecting);
+    probe_->OnSocket(At(i * 1000));
+    probe_->OnSocket(At(i * 1000));
+    EXPECT_TRUE(Take().new_connection);
+  }
+}
+
+TEST_F(PeerProbeTest, ConnectionLostAtRestIsNoticedAndIsNoFailure) {
+  ProbeWell(0);
+  link_.still_there = {true, false};
+  probe_->OnSocket(At(100));
+  EXPECT_FALSE(probe_->lost_connection());
+  EXPECT_TRUE(link_.is_open);
+  probe_->OnSocket(At(200));
+  EXPECT_TRUE(probe_->lost_connection());
+  EXPECT_FALSE(link_.is_open);
+  EXPECT_EQ(probe_->wants().fd, -1);
+  EXPECT_FALSE(probe_->TakeObservation().has_value());
+
+  probe_->OnSocket(At(201));  // late event of the closed socket
+  EXPECT_EQ(link_.Count("still there"), 2u);
+
+  Begin(300);
+  EXPECT_FALSE(probe_->lost_connection());
+  EXPECT_EQ(probe_->state(), State::kConnecting);
+}
+
+// ---------------------------------------------------------------- names and addresses
+
+TEST_F(PeerProbeTest, PlacesAreConnectedToAsTheyAre) {
+  UseHost(PlaceKind::kAddress, "2001:db8::1");
+  Begin(0);
+  UseHost(PlaceKind::kSocket, "/run/postgresql");
+  Begin(0);
+  UseHost(PlaceKind::kName, "db1.example.org");
+  Begin(0);
+  EXPECT_EQ(link_.endpoints.size(), 2u) << "a name is resolved first";
+  EXPECT_TRUE(probe_->needs_addresses());
+  EXPECT_EQ(probe_->wants().fd, -1);
+  probe_->OnResolved(At(1), {"192.0.2.1", "2001:db8::1"}, "");
+  EXPECT_FALSE(probe_->needs_addresses());
+
+  ASSERT_EQ(link_.endpoints.size(), 3u);
+  EXPECT_EQ(link_.endpoints[0].host, "2001:db8::1");
+  EXPECT_EQ(link_.endpoints[0].addresses, Addresses{"2001:db8::1"});
+  EXPECT_EQ(link_.endpoints[0].port, 5433);
+  EXPECT_EQ(link_.endpoints[1].host, "/run/postgresql");
+  EXPECT_TRUE(link_.endpoints[1].addresses.empty());
+  EXPECT_EQ(link_.endpoints[2].host, "db1.example.org") << "TLS checks the name";
+  EXPECT_EQ(link_.endpoints[2].addresses, (Addresses{"192.0.2.1", "2001:db8::1"}));
+}
+
+TEST_F(PeerProbeTest, SocketWhileResolvingMeansNothing) {
+  UseHost(PlaceKind::kName, "db1");
+  Begin(0);
+  probe_->OnSocket(At(1));
+  EXPECT_TRUE(probe_->needs_addresses());
+}
+
+TEST_F(PeerProbeTest, NameWithoutAddressesIsUnresolved) {
+  UseHost(PlaceKind::kName, "db1");
+  Begin(0);
+  probe_->OnResolved(At(7), {}, "no such name");
+  const Observation seen = Take();
+  ExpectResting(seen, Outcome::kUnresolved, 7);
+  EXPECT_EQ(seen.error, "no such name");
+  EXPECT_FALSE(seen.new_connection);
+  EXPECT_TRUE(link_.endpoints.empty());
+}
+
+TEST_F(PeerProbeTest, OlderAddressesServeWhenTheResolverFails) {
+  UseHost(PlaceKind::kName, "db1");
+  ProbeWell(0);
+  link_.still_there = {false};
+  probe_->OnSocket(At(500));
+  Begin(1000);
+  probe_->OnResolved(At(1001), {}, "no answer");
+  EXPECT_EQ(probe_->state(), State::kConnecting);
+  ASSERT_EQ(link_.endpoints.size(), 1u);
+  EXPECT_EQ(link_.endpoints[0].addresses, (Addresses{"192.0.2.1", "192.0.2.2"}));
+}
+
+TEST_F(PeerProbeTest, OlderAddressesServeWhenTheResolverIsSilent) {
+  UseHost(PlaceKind::kName, "db1");
+  ProbeWell(0);
+  link_.still_there = {false};
+  probe_->OnSocket(At(500));
+  Begin(1000);
+  EXPECT_EQ(probe_->deadline(), At(1250)) << "a quarter of the time is for the resolver";
+  probe_->OnDeadline(At(1250));
+  EXPECT_EQ(probe_->state(), State::kConnecting);
+  EXPECT_EQ(probe_->deadline(), At(2000)) << "the rest is for the server";
+  EXPECT_FALSE(probe_->TakeObservation().has_value());
+  probe_->OnSocket(At(1260));
+  probe_->OnSocket(At(1270));
+  ExpectResting(Take(), Outcome::kOk, 1270);
+}
+
+TEST_F(PeerProbeTest, LateAddressesServeTheNextConnection) {
+  UseHost(PlaceKind::kName, "db1");
+  Begin(0);
+  probe_->OnDeadline(At(1000));
+  ExpectResting(Take(), Outcome::kUnresolved, 1000);
+  probe_->OnResolved(At(1100), {"192.0.2.5"}, "");
+  EXPECT_EQ(probe_->state(), State::kResting);
+  EXPECT_FALSE(probe_->TakeObservation().has_value());
+  Begin(2000);
+  EXPECT_EQ(probe_->deadline(), At(2250)) << "there is an older answer now";
+  probe_->OnDeadline(At(2250));
+  ASSERT_EQ(link_.endpoints.size(), 1u);
+  EXPECT_EQ(link_.endpoints[0].addresses, Addresses{"192.0.2.5"});
+}
+
+TEST_F(PeerProbeTest, AddressesThatComeWhileConnectingDoNotDisturb) {
+  UseHost(PlaceKind::kName, "db1");
+  ProbeWell(0);
+  link_.still_there = {false};
+  probe_->OnSocket(At(500));
+  Begin(1000);
+  probe_->OnDeadline(At(1250));
+  probe_->OnResolved(At(1300), {"192.0.2.8"}, "");
+  EXPECT_EQ(probe_->state(), State::kConnecting);
+  EXPECT_EQ(link_.endpoints.size(), 1u);
+  probe_->OnResolved(At(1301), {}, "late error");
+  EXPECT_EQ(probe_->state(), State::kConnecting);
+}
+
+class SilentAddressTest : public PeerProbeTest {
+ protected:
+  // A probe in which the name has these addresses and the first one tried says nothing.
+  Addresses TriedInSilence(std::int64_t ms, const Addresses& resolved) {
+    const Addresses tried = Tried(ms, resolved);
+    probe_->OnDeadline(At(ms + 1000));
+    EXPECT_EQ(Take().outcome, Outcome::kTimeout);
+    return tried;
+  }
+  Addresses Tried(std::int64_t ms, const Addresses& resolved) {
+    Begin(ms);
+    probe_->OnResolved(At(ms), resolved, "");
+    return link_.endpoints.empty() ? Addresses{} : link_.endpoints.back().addresses;
+  }
+};
+
+TEST_F(SilentAddressTest, NextProbeBeginsWithTheNextAddress) {
+  UseHost(PlaceKind::kName, "db1");
+  const Addresses all = {"192.0.2.1", "192.0.2.2", "192.0.2.3"};
+  EXPECT_EQ(TriedInSilence(0, all), all);
+  EXPECT_EQ(TriedInSilence(2000, all), (Addresses{"192.0.2.2", "192.0.2.3", "192.0.2.1"}));
+  EXPECT_EQ(TriedInSilence(4000, all), (Addresses{"192.0.2.3", "192.0.2.1", "192.0.2.2"}));
+  EXPECT_EQ(TriedInSilence(6000, all), all);
+}
+
+// A resolver gives the same addresses in another order each time (round robin, or IPv4 before IPv6
+// because that answer came first): the silent one must not get in front again.
+TEST_F(SilentAddressTest, OtherOrderOfTheSameAddressesChangesNothing) {
+  UseHost(PlaceKind::kName, "db1");
+  EXPECT_EQ(TriedInSilence(0, {"2001:db8::1", "192.0.2.1"}).front(), "2001:db8::1");
+  const Addresses orders[] = {{"192.0.2.1", "2001:db8::1"}, {"2001:db8::1", "192.0.2.1"}};
+  for (int i = 1; i <= 4; ++i) {
+    EXPECT_EQ(Tried(i * 2000, orders[i % 2]).front(), "192.0.2.1");
+    probe_->OnSocket(At(i * 2000 + 1));
+    probe_->OnSocket(At(i * 2000 + 2));
+    EXPECT_EQ(Take().outcome, Outcome::kOk);
+    link_.still_there = {false};
+    probe_->OnSocket(At(i * 2000 + 3));
+  }
+}
+
+TEST_F(SilentAddressTest, OtherAddressesStartFromTheFirst) {
+  UseHost(PlaceKind::kName, "db1");
+  TriedInSilence(0, {"192.0.2.1", "192.0.2.2"});
+  EXPECT_EQ(Tried(2000, {"192.0.2.7", "192.0.2.8"}), (Addresses{"192.0.2.7", "192.0.2.8"}));
+}
+
+TEST_F(SilentAddressTest, SilenceAfterConnectingIsNotTheAddressesFault) {
+  UseHost(PlaceKind::kName, "db1");
+  Tried(0, {"192.0.2.1", "192.0.2.2"});
+  probe_->OnSocket(At(1));
+  ASSERT_EQ(probe_->state(), State::kReading);
+  probe_->OnDeadline(At(1000));
+  Take();
+  EXPECT_EQ(Tried(2000, {"192.0.2.1", "192.0.2.2"}).front(), "192.0.2.1");
+}
+
+// ---------------------------------------------------------------- servers that are stuck or
+// stopping
+
+// A session that hangs is one process of the server. Each new one would hang beside it, until no
+// place is left.
+TEST_F(PeerProbeTest, SessionThatHangsIsWaitedForAndNotMultiplied) {
+  ProbeWell(0);
+  link_.holds_session = true;
+  for (int round = 1; round <= 20; ++round) {
+    const std::int64_t ms = 1000 * round;
+    Begin(ms);
+    EXPECT_EQ(probe_->state(), State::kReading);
+    EXPECT_TRUE(probe_->wants().read);
+    probe_->OnDeadline(At(ms + 1000));
+    EXPECT_EQ(Take().outcome, Outcome::kTimeout) << round;
+    EXPECT_EQ(probe_->wants().fd, -1) << "nothing is awaited between two probes";
+  }
+  EXPECT_EQ(link_.Count("ask"), 1u);
+  EXPECT_EQ(link_.Count("open"), 0u);
+  EXPECT_EQ(link_.Count("close"), 0u);
+
+  Begin(22000);
+  probe_->OnSocket(At(22001));
+  const Observation seen = Take();
+  EXPECT_EQ(seen.outcome, Outcome::kOk);
+  EXPECT_EQ(seen.asked, At(1000)) << "the facts are only known to be newer than the question";
+  ProbeWell(23000);
+}
+
+TEST_F(PeerProbeTest, LoginThatHangsIsWaitedForToo) {
+  link_.holds_session = true;
+  Begin(0);
+  probe_->OnDeadline(At(1000));
+  EXPECT_EQ(Take().outcome, Outcome::kTimeout);
+  Begin(1000);
+  EXPECT_EQ(probe_->state(), State::kConnecting);
+  EXPECT_EQ(link_.Count("open"), 1u);
+  probe_->OnSocket(At(1100));
+  probe_->OnSocket(At(1101));
+  EXPECT_EQ(Take().outcome, Outcome::kOk);
+}
+
+TEST_F(PeerProbeTest, WaitingForASessionEndsAndEachTimeLater) {
+  link_.holds_session = true;
+  std::vector<std::int64_t> opened_after_s;
+  std::size_t opened = 0;
+  for (std::int64_t s = 0; s < 500; ++s) {
+    Begin(1000 * s);
+    if (link_.Count("open") > opened) opened_after_s.push_back(s);
+    opened = link_.Count("open");
+    probe_->OnDeadline(At(1000 * s + 1000));
+    Take();
+  }
+  EXPECT_EQ(opened_after_s, (std::vector<std::int64_t>{0, 61, 182, 423}));
+}
+
+TEST_F(PeerProbeTest, BrokenPathIsNotWaitedFor) {
+  ProbeWell(0);
+  link_.holds_session = false;  // what we send is not taken in
+  Begin(1000);
+  probe_->OnDeadline(At(2000));
+  ExpectResting(Take(), Outcome::kTimeout, 2000);
+}
+
+TEST_F(PeerProbeTest, HungSessionThatEndsIsAFailureAndANewOneIsMade) {
+  ProbeWell(0);
+  link_.holds_session = true;
+  Begin(1000);
+  probe_->OnDeadline(At(2000));
+  Take();
+  link_.Fail(link_.read, Outcome::kClosed, "the connection ended");
+  Begin(2000);
+  probe_->OnSocket(At(2001));
+  ExpectResting(Take(), Outcome::kClosed, 2001);
+  Begin(2100);
+  EXPECT_EQ(link_.Count("open"), 1u);
+}
+
+TEST_F(PeerProbeTest, StoppingServerIsLetGo) {
+  link_.answer[0][kColNodeState] = "stopping";
+  Begin(0);
+  probe_->OnSocket(At(1));
+  probe_->OnSocket(At(2));
+  const Observation seen = Take();
+  EXPECT_EQ(seen.outcome, Outcome::kOk);
+  EXPECT_TRUE(seen.facts.stopping);
+  EXPECT_FALSE(link_.is_open) << "a smart shutdown waits for it";
+  EXPECT_TRUE(probe_->lost_connection()) << "a reason to look again soon";
+}
+
+TEST_F(PeerProbeTest, RareProbesKeepNoConnection) {
+  limits_.poll_interval_us = 60 * kUsPerSecond;
+  Begin(0);
+  probe_->OnSocket(At(1));
+  probe_->OnSocket(At(2));
+  EXPECT_EQ(Take().outcome, Outcome::kOk);
+  EXPECT_FALSE(link_.is_open);
+  EXPECT_FALSE(probe_->lost_connection());
+}
+
+TEST_F(PeerProbeTest, ChatterAtRestIsNotListenedToForEver) {
+  ProbeWell(0);
+  for (int i = 0; i < 1000 && link_.is_open; ++i) probe_->OnSocket(At(10));
+  EXPECT_FALSE(link_.is_open);
+  EXPECT_TRUE(probe_->lost_connection());
+  EXPECT_LE(link_.Count("still there"), 100u);
+}
+
+}  // namespace
+}  // namespace pg_status
