@@ -21,10 +21,13 @@ bool FirstTermination(const HostVerdict& host, const Limits& limits) {
          host.last_check - host.last_success >= limits.fast_poll_interval_us;
 }
 
-// A server that is starting up, or lets nobody in, writes a line into its log for each attempt: it
-// is asked at the usual pace once it is down, however long that lasts.
-bool KeepsSayingNo(const HostVerdict& host) {
-  return host.liveness == Liveness::kDown && host.last_outcome == Outcome::kRejected;
+// A server that is starting up, or lets nobody in, writes a line into its log for each attempt, and
+// a name server is asked for each lookup: once down, such a host is asked at the usual pace,
+// however long that lasts.
+bool IsBetterSpared(const HostVerdict& host) {
+  return host.liveness == Liveness::kDown &&
+         (host.last_outcome == Outcome::kRejected || host.last_outcome == Outcome::kUnresolved ||
+          host.last_outcome == Outcome::kGarbled);
 }
 
 }  // namespace
@@ -34,7 +37,7 @@ MonoUs NextProbe(const ClusterVerdict& cluster, std::size_t index, const Limits&
   const HostVerdict& host = cluster.hosts[index];
   if (started == 0 || FirstTermination(host, limits)) return ended;
   const bool fast =
-      host.liveness == Liveness::kSuspect || (ClusterInDoubt(cluster) && !KeepsSayingNo(host));
+      host.liveness == Liveness::kSuspect || (ClusterInDoubt(cluster) && !IsBetterSpared(host));
   const MonoUs interval = fast ? std::min(limits.fast_poll_interval_us, limits.poll_interval_us)
                                : limits.poll_interval_us;
   return std::max(started + interval, ended);

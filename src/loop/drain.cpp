@@ -69,6 +69,7 @@ void DrainQueue::Look(MonoUs now) {
 
 void DrainQueue::DropOldest() {
   if (clients_.empty()) return;
+  Gone(clients_.front(), 0);  // reads what there is: unread input would make it a reset
   close(clients_.front().fd);
   clients_.pop_front();
   if (clients_.empty()) next_look_ = 0;

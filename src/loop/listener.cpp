@@ -84,6 +84,15 @@ int Accept(int listening, sockaddr_storage& from) {
 #endif
 }
 
+// What accept(2) says of a connection that broke before it was accepted, network errors included.
+bool VisitorIsGone(int error) {
+  for (const int gone : {ECONNABORTED, EINTR, EPROTO, EPERM, ENETDOWN, ENOPROTOOPT, EHOSTDOWN,
+                         EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH}) {
+    if (error == gone) return true;
+  }
+  return false;
+}
+
 // A listening socket, or -1 with errno.
 int Listen(const IpAddress& address, std::uint16_t port) {
   sockaddr_storage place;
@@ -144,6 +153,7 @@ void Listener::Configure(ListenerSettings settings) {
     Door& door = DoorAt(address);
     door.retry_after_us = 0;
     door.last_error = 0;
+    uv_timer_stop(door.retry.get());  // it may be about a port that is not wanted any more
     if (door.open_port != settings_.port) Open(door);
   }
 }
@@ -165,6 +175,7 @@ void Listener::Open(Door& door) {
   Close(door);
   door.fd = fd;
   door.open_port = settings_.port;
+  uv_timer_stop(door.retry.get());
   door.last_error = 0;
   door.retry_after_us = 0;
   Log(LogLine::Level::kInfo,
@@ -204,11 +215,14 @@ void Listener::Close(Door& door) {
 void Listener::Watch(Door& door) {
   door.watch = loop_.NewPoll(door.fd, &door);
   if (!door.watch) throw std::bad_alloc();
-  uv_poll_start(door.watch.get(), UV_READABLE,
-                [](uv_poll_t* handle, int /*status*/, int /*ready*/) {
-                  auto* knocked = static_cast<Door*>(handle->data);
-                  knocked->listener.loop_.Guard([&] { knocked->listener.AcceptSome(*knocked); });
-                });
+  uv_poll_start(door.watch.get(), UV_READABLE, [](uv_poll_t* handle, int status, int /*ready*/) {
+    auto* knocked = static_cast<Door*>(handle->data);
+    knocked->listener.loop_.Guard([&] {
+      knocked->listener.AcceptSome(*knocked);
+      // libuv stops a watcher that reports an error.
+      if (status < 0 && knocked->watch) knocked->listener.Watch(*knocked);
+    });
+  });
   loop_.WatchersChanged();
 }
 
@@ -226,8 +240,14 @@ bool Listener::AcceptOne(Door& door, MonoUs now) {
     PauseAccepting(errno);
     return false;
   }
-  // ECONNABORTED and the network errors that Linux passes on: that client is gone, the next is not.
-  return true;
+  if (VisitorIsGone(errno)) return true;
+  // The listening socket itself is broken: a new one is needed.
+  const int error = errno;
+  door.watch.reset();
+  close(std::exchange(door.fd, -1));
+  door.open_port = 0;
+  OpenFailed(door, error);
+  return false;
 }
 
 void Listener::AcceptAll(Door& door) {

@@ -11,6 +11,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "replication/walreceiver.h"
 #include "utils/acl.h"
@@ -181,11 +182,24 @@ add(Row *row, bool known, Datum value)
 	row->columns++;
 }
 
+/* The core's texts are UTF-8. In a database of another encoding only ASCII is sure to be
+ * valid. */
 static void
 add_text(Row *row, const char *text)
 {
 	bool known = text != NULL && text[0] != '\0';
+	char *shown;
 
+	if (known && GetDatabaseEncoding() != PG_UTF8)
+	{
+		shown = pstrdup(text);
+		for (char *c = shown; *c != '\0'; c++)
+		{
+			if (IS_HIGHBIT_SET(*c))
+				*c = '?';
+		}
+		text = shown;
+	}
 	add(row, known, known ? CStringGetTextDatum(text) : (Datum) 0);
 }
 
@@ -411,8 +425,13 @@ local_lag_bytes(const PgstSnapshot *snapshot, const ReceiverState *receiver,
 				XLogRecPtr replayed, TimeLineID timeline, uint64 *lag)
 {
 	XLogRecPtr newest = Max(receiver->received, receiver->latest_end);
+	bool primary_is_seen = pgst_snapshot_is_fresh(snapshot) && snapshot->primary >= 0 &&
+						   snapshot->newest_timeline == timeline;
 
-	if (pgst_snapshot_is_fresh(snapshot) && snapshot->newest_timeline == timeline)
+	/* neither the link nor the primary is there to tell what we miss */
+	if (!receiver->streaming && !primary_is_seen)
+		return false;
+	if (primary_is_seen)
 		newest = Max(newest, snapshot->newest_lsn);
 	if (newest == InvalidXLogRecPtr || replayed == InvalidXLogRecPtr)
 		return false;

@@ -41,20 +41,24 @@ line_says(const char *text, int line, const char *word)
 	return strncmp(text, word, strlen(word)) == 0;
 }
 
-/* The working directory of every server process is the data directory. */
+/*
+ * The working directory of every server process is the data directory. When the file
+ * cannot be read for a reason of our own, such as too many open files, what was known
+ * last still holds.
+ */
 static bool
-read_stopping(void)
+read_stopping(bool last)
 {
 	char text[PIDFILE_BYTES + 1];
 	ssize_t got;
 	int fd = open("postmaster.pid", O_RDONLY | PG_BINARY, 0);
 
 	if (fd < 0)
-		return false;
+		return errno == ENOENT ? false : last;
 	got = read(fd, text, PIDFILE_BYTES);
 	close(fd);
 	if (got <= 0)
-		return false;
+		return last;
 	text[got] = '\0';
 	return line_says(text, LOCK_FILE_LINE_PM_STATUS, PM_STATUS_STOPPING);
 }
@@ -70,7 +74,7 @@ stopping(void)
 	{
 		int saved_errno = errno;
 
-		last = read_stopping();
+		last = read_stopping(last);
 		read_at = now;
 		errno = saved_errno;
 	}

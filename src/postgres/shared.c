@@ -177,7 +177,7 @@ pgst_publish(const PgstSnapshot *snapshot)
 PgstSnapshot *
 pgst_copy_snapshot(void)
 {
-	PgstSnapshot *copy = palloc0(pgst_snapshot_size(pgst_max_hosts));
+	PgstSnapshot *copy = palloc(pgst_snapshot_size(pgst_max_hosts));
 
 	LWLockAcquire(snapshot_lock, LW_SHARED);
 	memcpy(copy, &shared->snapshot, pgst_snapshot_size(shared->snapshot.host_count));
