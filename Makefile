@@ -23,7 +23,7 @@ srcdir ?= .
 PG_CONFIG ?= pg_config
 
 strict = $(if $(WERROR),-Wall -Wextra -Wno-unused-parameter -Werror)
-PG_CPPFLAGS = -I$(srcdir)/src -I$(srcdir)/src/postgres -I$(libpq_srcdir) -DFMT_HEADER_ONLY
+PG_CPPFLAGS = -I$(srcdir)/src -I$(srcdir)/src/postgres -I$(libpq_srcdir) -DFMT_HEADER_ONLY -DBOOST_DISABLE_ASSERTS
 # (PGDLLEXPORT is empty before PostgreSQL 16: what the server looks up by name must not be hidden)
 PG_CFLAGS = $(strict) -Wno-declaration-after-statement
 PG_CXXFLAGS = -std=c++17 -fvisibility=hidden -fvisibility-inlines-hidden $(strict)

@@ -1,0 +1,342 @@
+// The discovery port's answers. A request becomes a Finding (what is to be said), and the Finding
+// becomes an HTTP response or a line: the two ways of asking share every decision. Knows nothing of
+// sockets, clocks or how a host is chosen.
+#include "answer/discovery.hpp"
+
+#include <iterator>
+#include <utility>
+
+#include "answer/host_json.hpp"
+#include "answer/http_head.hpp"
+#include "base/lsn.hpp"
+#include "base/number.hpp"
+
+namespace pg_status {
+namespace {
+
+constexpr std::string_view kPort = "discovery";
+
+// What there is to say. All before kOk is the same for every such request and written in kFixed.
+enum class Outcome : std::uint8_t {
+  kWrongMethod,
+  kBrokenPath,
+  kHasBody,
+  kNotFound,
+  kNotReady,
+  kStale,
+  kBadLagMs,
+  kBadLagBytes,
+  kBadMinLsn,
+  kNoHostGiven,
+  kUnknownHost,
+  kNobody,   // no host fulfils the wish
+  kOk,       // there is nothing more to it
+  kVersion,  // from here on with a body of its own
+  kHost,
+  kHostList,
+  kHostStatus,
+};
+
+struct Fixed {
+  int status;
+  std::string_view json;  // the body of the HTTP answer, whatever Accept says; "" none
+  std::string_view line;
+};
+
+// In the order of Outcome.
+constexpr Fixed kFixed[] = {
+    /* kWrongMethod */ {405, "", "error not allowed\n"},
+    /* kBrokenPath  */ {400, "", "error bad request\n"},
+    /* kHasBody     */ {413, "", "error bad request\n"},
+    /* kNotFound    */ {404, "", "error not found\n"},
+    /* kNotReady    */ {503, R"({"error_text": "pg_monitor is not ready"})", "error not ready\n"},
+    /* kStale       */ {503, R"({"error_text": "pg_monitor is stale"})", "error stale\n"},
+    /* kBadLagMs    */ {400, R"({"error_text": "Invalid lag_ms"})", "error Invalid lag_ms\n"},
+    /* kBadLagBytes */ {400, R"({"error_text": "Invalid lag_bytes"})", "error Invalid lag_bytes\n"},
+    /* kBadMinLsn   */ {400, R"({"error_text": "Invalid min_lsn"})", "error Invalid min_lsn\n"},
+    /* kNoHostGiven */
+    {400, R"({"error_text": "Get parameter 'host' wasn't passed"})",
+     "error Get parameter 'host' wasn't passed\n"},
+    /* kUnknownHost */ {404, "", "\n"},
+    /* kNobody      */ {404, "", "\n"},
+};
+
+static_assert(std::size(kFixed) == static_cast<std::size_t>(Outcome::kOk));
+
+constexpr std::string_view kOkText = "OK";
+
+enum class Kind : std::uint8_t { kSelector, kHostList, kHostStatus, kReady, kLive, kVersion };
+
+struct Endpoint {
+  std::string_view path;
+  Kind kind;
+  Route route;          // of a selector; not looked at elsewhere
+  bool has_parameters;  // likewise
+};
+
+// The most frequent first.
+constexpr Endpoint kEndpoints[] = {
+    {"/master", Kind::kSelector, Route::kMaster, false},
+    {"/replica", Kind::kSelector, Route::kReplica, true},
+    {"/sync_by_time", Kind::kSelector, Route::kSyncByTime, true},
+    {"/sync_by_bytes", Kind::kSelector, Route::kSyncByBytes, true},
+    {"/sync_by_time_or_bytes", Kind::kSelector, Route::kSyncByTimeOrBytes, true},
+    {"/sync_by_time_and_bytes", Kind::kSelector, Route::kSyncByTimeAndBytes, true},
+    {"/most_sync_by_bytes", Kind::kSelector, Route::kMostSyncByBytes, true},
+    {"/hosts", Kind::kHostList, Route::kMaster, false},
+    {"/status", Kind::kHostStatus, Route::kMaster, false},
+    {"/ready", Kind::kReady, Route::kMaster, false},
+    {"/live", Kind::kLive, Route::kMaster, false},
+    {"/version", Kind::kVersion, Route::kMaster, false},
+};
+
+const Endpoint* EndpointAt(std::string_view path) {
+  for (const Endpoint& endpoint : kEndpoints) {
+    if (endpoint.path == path) return &endpoint;
+  }
+  return nullptr;
+}
+
+// False: there is such a parameter, and it is not a number.
+bool ReadNumber(const Request& request, std::string_view name, std::optional<std::uint64_t>& to) {
+  const std::optional<std::string_view> text = request.Parameter(name);
+  if (!text) return true;
+  to = ParseUint64(*text);
+  return to.has_value();
+}
+
+bool ReadLsn(const Request& request, std::string_view name, Lsn& to) {
+  const std::optional<std::string_view> text = request.Parameter(name);
+  if (!text) return true;
+  const std::optional<Lsn> lsn = ParseLsn(*text);
+  to = lsn.value_or(kNoLsn);
+  return lsn.has_value();
+}
+
+// kOk, or which parameter is the first to be wrong. A route that has no use for one of them refuses
+// it all the same when it is wrong: whoever sent it believes that it counts.
+Outcome ReadWish(const Request& request, Wish& wish) {
+  if (!ReadNumber(request, "lag_ms", wish.lag_ms)) return Outcome::kBadLagMs;
+  if (!ReadNumber(request, "lag_bytes", wish.lag_bytes)) return Outcome::kBadLagBytes;
+  if (!ReadLsn(request, "min_lsn", wish.min_lsn)) return Outcome::kBadMinLsn;
+  return Outcome::kOk;
+}
+
+// What a choice without a host means.
+Outcome OutcomeOf(Reason reason) {
+  switch (reason) {
+    case Reason::kNotReady:
+      return Outcome::kNotReady;
+    case Reason::kStale:
+      return Outcome::kStale;
+    case Reason::kFound:
+    case Reason::kFallback:
+    case Reason::kNone:
+      break;
+  }
+  return Outcome::kNobody;
+}
+
+// kOk, or why nothing may be said of any host. Choose has the rule; the wish for the primary is the
+// cheapest to ask it with, and takes no turn.
+Outcome Readiness(const World& world) {
+  const Reason reason =
+      Choose(*world.snapshot, Wish{}, Cursor{}, world.poller_alive, world.now).reason;
+  const Outcome outcome = OutcomeOf(reason);
+  return outcome == Outcome::kNobody ? Outcome::kOk : outcome;
+}
+
+// When the snapshot was made, on the wall clock. As of that moment an answer that is kept and one
+// that is not say the same; 0 when the time is not known.
+WallUs MadeWall(const World& world) {
+  return world.wall_now == 0 ? 0 : world.wall_now - (world.now - world.snapshot->made_mono);
+}
+
+// An answer from its fields to its end.
+void AppendRest(std::string_view content_type, std::string_view allow, std::string_view body,
+                std::string& out) {
+  HeadFields fields;
+  fields.port = kPort;
+  fields.content_type = content_type;
+  fields.content_length = body.size();
+  fields.allow = allow;
+  AppendFields(fields, out);
+  out.append(body);
+}
+
+void AppendAnswer(int status, Persistence persistence, std::string_view content_type,
+                  std::string_view body, std::string& out) {
+  AppendStatus(status, persistence, out);
+  AppendRest(body.empty() ? std::string_view() : content_type, status == 405 ? "GET" : "", body,
+             out);
+}
+
+void AppendFixed(Outcome outcome, bool wants_json, Persistence persistence, std::string& out) {
+  const Fixed& fixed = kFixed[static_cast<std::size_t>(outcome)];
+  // The one answer whose body depends on what the client likes to read.
+  const bool says_nobody = outcome == Outcome::kNobody && wants_json;
+  if (outcome == Outcome::kHasBody) persistence = Persistence::kClose;
+  AppendAnswer(fixed.status, persistence, kJsonType, says_nobody ? kNobodyJson : fixed.json, out);
+}
+
+void AppendOk(Persistence persistence, std::string_view rest, std::string& out) {
+  AppendStatus(200, persistence, out);
+  out.append(rest);
+}
+
+void AppendLine(std::string_view text, std::string& out) {
+  out.append(text);
+  out.push_back('\n');
+}
+
+}  // namespace
+
+struct Discovery::Finding {
+  Outcome outcome = Outcome::kOk;
+  std::uint32_t host = 0;  // with kHost and kHostStatus
+};
+
+Discovery::Discovery(const World& world, Chooser chooser, std::string_view version)
+    : world_(world), chooser_(std::move(chooser)), version_(version) {}
+
+// The order is part of the promise: what is wrong with the request as such, then whether there is
+// such a path, then whether anything is known, then the parameters.
+Discovery::Finding Discovery::Find(const Request& request) const {
+  if (!request.line && request.method != Method::kGet) return {Outcome::kWrongMethod};
+  if (!request.path_ok) return {Outcome::kBrokenPath};
+  if (!request.line && request.has_body) return {Outcome::kHasBody};
+
+  const Endpoint* const endpoint = EndpointAt(request.path);
+  if (endpoint == nullptr) return {Outcome::kNotFound};
+  if (endpoint->kind == Kind::kLive) return {Outcome::kOk};
+  if (endpoint->kind == Kind::kVersion) return {Outcome::kVersion};
+
+  const Outcome readiness = Readiness(world_);
+  if (readiness != Outcome::kOk || endpoint->kind == Kind::kReady) return {readiness};
+  if (endpoint->kind == Kind::kHostList) return {Outcome::kHostList};
+  if (endpoint->kind == Kind::kHostStatus) return FindStatus(request);
+  return FindHost(request, endpoint->route, endpoint->has_parameters);
+}
+
+Discovery::Finding Discovery::FindHost(const Request& request, Route route,
+                                       bool has_parameters) const {
+  Wish wish;
+  wish.route = route;
+  if (has_parameters) {
+    const Outcome read = ReadWish(request, wish);
+    if (read != Outcome::kOk) return {read};
+  }
+  const Choice choice = chooser_(world_, wish);
+  if (choice.host && *choice.host < HostCount(*world_.snapshot)) {
+    return {Outcome::kHost, *choice.host};
+  }
+  return {OutcomeOf(choice.reason)};
+}
+
+Discovery::Finding Discovery::FindStatus(const Request& request) const {
+  const std::optional<std::string_view> name = request.Parameter("host");
+  if (!name) return {Outcome::kNoHostGiven};
+  const PgstSnapshot& snapshot = *world_.snapshot;
+  const PgstHost* const hosts = snapshot.hosts;
+  for (std::uint32_t i = 0; i < HostCount(snapshot); ++i) {
+    if (HostName(hosts[i]) == *name) return {Outcome::kHostStatus, i};
+  }
+  return {Outcome::kUnknownHost};
+}
+
+void Discovery::AnswerHttp(const Request& request, bool close, std::string& out) {
+  const Finding finding = Find(request);
+  const Persistence persistence = PersistenceFor(request, close);
+  switch (finding.outcome) {
+    case Outcome::kOk:
+      AppendAnswer(200, persistence, kTextType, kOkText, out);
+      break;
+    case Outcome::kVersion:
+      AppendAnswer(200, persistence, kTextType, version_, out);
+      break;
+    case Outcome::kHost:
+      AppendOk(persistence, NameOf(finding.host, request.wants_json).bytes, out);
+      break;
+    case Outcome::kHostList:
+      AppendOk(persistence, HostList().bytes, out);
+      break;
+    case Outcome::kHostStatus:
+      scratch_.clear();
+      AppendHostStatus(world_.snapshot->hosts[finding.host], MadeWall(world_), scratch_);
+      AppendAnswer(200, persistence, kJsonType, scratch_, out);
+      break;
+    default:
+      AppendFixed(finding.outcome, request.wants_json, persistence, out);
+      break;
+  }
+}
+
+void Discovery::AnswerLine(const Request& request, std::string& out) {
+  const Finding finding = Find(request);
+  switch (finding.outcome) {
+    case Outcome::kOk:
+      AppendLine(kOkText, out);
+      break;
+    case Outcome::kVersion:
+      AppendLine(version_, out);
+      break;
+    case Outcome::kHost:
+      AppendLine(NameOf(finding.host, false).body(), out);
+      break;
+    case Outcome::kHostList:
+      AppendLine(HostList().body(), out);
+      break;
+    case Outcome::kHostStatus:
+      AppendHostStatus(world_.snapshot->hosts[finding.host], MadeWall(world_), out);
+      out.push_back('\n');
+      break;
+    default:
+      out.append(kFixed[static_cast<std::size_t>(finding.outcome)].line);
+      break;
+  }
+}
+
+void Discovery::AnswerBad(int status, std::string_view help, std::string& out) {
+  AppendAnswer(status, Persistence::kClose, kTextType, help, out);
+}
+
+const Discovery::Kept& Discovery::NameOf(std::uint32_t host, bool json) {
+  if (names_.size() <= host) names_.resize(HostCount(*world_.snapshot));
+  Kept& kept = json ? names_[host].json : names_[host].text;
+  if (IsCurrent(kept)) return kept;
+
+  const PgstHost& named = world_.snapshot->hosts[host];
+  scratch_.clear();
+  if (json) {
+    AppendNamedHost(named, scratch_);
+  } else {
+    scratch_.append(HostName(named));
+  }
+  Keep(json ? kJsonType : kTextType, scratch_, kept);
+  return kept;
+}
+
+const Discovery::Kept& Discovery::HostList() {
+  if (IsCurrent(host_list_)) return host_list_;
+  scratch_.clear();
+  AppendHostList(*world_.snapshot, MadeWall(world_), scratch_);
+  Keep(kJsonType, scratch_, host_list_);
+  return host_list_;
+}
+
+bool Discovery::IsCurrent(const Kept& kept) const { return kept.stamp == StampOfNow(); }
+
+// The stamp is put on last: what running out of memory left unfinished must not count as written.
+void Discovery::Keep(std::string_view content_type, std::string_view body, Kept& kept) const {
+  kept.stamp.reset();
+  kept.bytes.clear();
+  AppendRest(content_type, "", body, kept.bytes);
+  kept.body_at = kept.bytes.size() - body.size();
+  kept.stamp = StampOfNow();
+}
+
+Discovery::Stamp Discovery::StampOfNow() const {
+  return {world_.snapshot->generation, world_.snapshot->made_mono};
+}
+
+}  // namespace pg_status

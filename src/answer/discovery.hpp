@@ -1,0 +1,80 @@
+// The discovery port: which host to connect to, over HTTP and as bare lines. Knows paths,
+// parameters and bodies; the choice itself is choose's.
+//
+// Most answers differ only in which host they name, and hosts change far less often than they are
+// asked for. So what is costly to write, and the answers that are asked for most, are kept ready
+// made for as long as the snapshot is the same.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "answer/client.hpp"
+#include "answer/world.hpp"
+#include "base/clock.hpp"
+#include "choose/choose.hpp"
+
+#include "base/cpp_only.hpp"
+
+namespace pg_status {
+
+// Chooses with the shared cursor and takes the turn.
+using Chooser = std::function<Choice(const World& world, const Wish& wish)>;
+
+class Discovery : public Service {
+ public:
+  Discovery(const World& world, Chooser chooser, std::string_view version);
+
+  void AnswerHttp(const Request& request, bool close, std::string& out) override;
+  void AnswerLine(const Request& request, std::string& out) override;
+  void AnswerBad(int status, std::string_view help, std::string& out) override;
+
+ private:
+  // Tells snapshots apart. A poller that was started anew may count its generations anew, so the
+  // moment counts as well.
+  struct Stamp {
+    std::uint64_t generation;
+    MonoUs made_mono;
+    bool operator==(const Stamp& other) const {
+      return generation == other.generation && made_mono == other.made_mono;
+    }
+  };
+  // An answer from its header fields to the end of its body, as it is in one snapshot.
+  struct Kept {
+    std::optional<Stamp> stamp;  // nullopt: never written
+    std::string bytes;
+    std::size_t body_at = 0;
+
+    std::string_view body() const { return std::string_view(bytes).substr(body_at); }
+  };
+  struct KeptNames {
+    Kept text;
+    Kept json;
+  };
+  // What a request comes to, before it is put into HTTP or into a line.
+  struct Finding;
+
+  Finding Find(const Request& request) const;
+  Finding FindHost(const Request& request, Route route, bool has_parameters) const;
+  Finding FindStatus(const Request& request) const;
+
+  const Kept& NameOf(std::uint32_t host, bool json);
+  const Kept& HostList();
+  bool IsCurrent(const Kept& kept) const;
+  void Keep(std::string_view content_type, std::string_view body, Kept& kept) const;
+  Stamp StampOfNow() const;
+
+  const World& world_;
+  const Chooser chooser_;
+  const std::string version_;
+  std::vector<KeptNames> names_;  // one per host
+  Kept host_list_;
+  std::string scratch_;  // a body that is not kept
+};
+
+}  // namespace pg_status

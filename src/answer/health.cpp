@@ -1,0 +1,263 @@
+// What each path of the check port demands of this node. A wrong parameter is complained of before
+// anything else, whatever the node's state: who wrote it should hear of it at once, and not only on
+// the day when it would have mattered.
+#include "answer/health.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "answer/lag_size.hpp"
+#include "answer/standing.hpp"
+
+namespace pg_status {
+namespace {
+
+struct ComplaintRule {
+  int code;
+  std::string_view text;
+};
+
+// In the order of Complaint.
+constexpr ComplaintRule kComplaints[] = {
+    /* kNone             */ {200, ""},
+    /* kBrokenPath       */ {400, "Bad request"},
+    /* kNotFound         */ {404, "Not found"},
+    /* kInvalidLag       */ {400, "Invalid lag"},
+    /* kInvalidMode      */ {400, "Invalid mode"},
+    /* kStarting         */ {503, "starting"},
+    /* kStopping         */ {503, "shutting down"},
+    /* kIsPrimary        */ {503, "primary"},
+    /* kIsReplica        */ {503, "replica"},
+    /* kLagging          */ {503, "lag"},
+    /* kLagUnknown       */ {503, "lag unknown"},
+    /* kNotStreaming     */ {503, "not streaming"},
+    /* kReplicationState */ {503, "other replication state"},
+    /* kTags             */ {503, "no tags"},
+    /* kNotSync          */ {503, "not synchronous"},
+    /* kNotQuorum        */ {503, "not in the quorum"},
+    /* kNotAsync         */ {503, "not asynchronous"},
+    /* kSyncUnknown      */ {503, "sync state unknown"},
+};
+static_assert(std::size(kComplaints) == static_cast<std::size_t>(Complaint::kSyncUnknown) + 1);
+
+const ComplaintRule& RuleOf(Complaint complaint) {
+  return kComplaints[static_cast<std::size_t>(complaint)];
+}
+
+// Which question a path asks.
+enum class Topic : std::uint8_t {
+  kRole,       // is this node of that role, and fit for it?
+  kRunning,    // does the server run?
+  kAlive,      // whoever can answer is alive
+  kReady,      // may sessions be sent here?
+  kNode,       // no question: a description that is always given
+  kCluster,    // likewise
+  kOwnMetrics  // likewise
+};
+
+// Which standbys a role path accepts.
+enum class Standbys : std::uint8_t { kNone, kAny, kSync, kQuorum, kAsync };
+
+struct HealthPath {
+  std::string_view path;
+  Topic topic;
+  bool primary_passes;  // of kRole
+  Standbys standbys;    // of kRole; those that accept any take parameters
+};
+
+// The most frequent first, and aliases next to each other.
+constexpr HealthPath kPaths[] = {
+    {"/primary", Topic::kRole, true, Standbys::kNone},
+    {"/replica", Topic::kRole, false, Standbys::kAny},
+    {"/", Topic::kRole, true, Standbys::kNone},
+    {"*", Topic::kRole, true, Standbys::kNone},
+    {"/master", Topic::kRole, true, Standbys::kNone},
+    {"/read-write", Topic::kRole, true, Standbys::kNone},
+    {"/leader", Topic::kRole, true, Standbys::kNone},
+    {"/standby-leader", Topic::kRole, false, Standbys::kNone},
+    {"/standby_leader", Topic::kRole, false, Standbys::kNone},
+    {"/read-only", Topic::kRole, true, Standbys::kAny},
+    {"/sync", Topic::kRole, false, Standbys::kSync},
+    {"/synchronous", Topic::kRole, false, Standbys::kSync},
+    {"/quorum", Topic::kRole, false, Standbys::kQuorum},
+    {"/async", Topic::kRole, false, Standbys::kAsync},
+    {"/asynchronous", Topic::kRole, false, Standbys::kAsync},
+    {"/read-only-sync", Topic::kRole, true, Standbys::kSync},
+    {"/read-only-synchronous", Topic::kRole, true, Standbys::kSync},
+    {"/read-only-quorum", Topic::kRole, true, Standbys::kQuorum},
+    {"/health", Topic::kRunning, false, Standbys::kNone},
+    {"/liveness", Topic::kAlive, false, Standbys::kNone},
+    {"/readiness", Topic::kReady, false, Standbys::kNone},
+    {"/patroni", Topic::kNode, false, Standbys::kNone},
+    {"/node", Topic::kNode, false, Standbys::kNone},
+    {"/cluster", Topic::kCluster, false, Standbys::kNone},
+    {"/metrics", Topic::kOwnMetrics, false, Standbys::kNone},
+};
+
+// In the order of Topic.
+constexpr Content kContents[] = {
+    Content::kNode, Content::kNode,    Content::kNothing, Content::kNothing,
+    Content::kNode, Content::kCluster, Content::kMetrics,
+};
+
+const HealthPath* PathAt(std::string_view path) {
+  const HealthPath* const found =
+      std::find_if(std::begin(kPaths), std::end(kPaths),
+                   [path](const HealthPath& known) { return known.path == path; });
+  return found == std::end(kPaths) ? nullptr : found;
+}
+
+// False: it was given, and is no size.
+bool ReadLag(const Request& request, std::optional<std::uint64_t>& limit) {
+  const std::optional<std::string_view> text = request.Parameter("lag");
+  if (!text) return true;
+  limit = ParseLagSize(*text);
+  return limit.has_value();
+}
+
+// kNone while the server takes new sessions.
+Complaint ComplaintOfState(NodeState state) {
+  switch (state) {
+    case NodeState::kPrimary:
+    case NodeState::kStandby:
+      return Complaint::kNone;
+    case NodeState::kStopping:
+      return Complaint::kStopping;
+    case NodeState::kStarting:
+      break;
+  }
+  return Complaint::kStarting;
+}
+
+Complaint ComplaintOfSync(const World& world, Standbys wanted) {
+  if (wanted == Standbys::kAny || wanted == Standbys::kNone) return Complaint::kNone;
+  const SyncState state = OwnSyncState(world);
+  if (state == SyncState::kUnknown) return Complaint::kSyncUnknown;
+  if (wanted == Standbys::kSync) {
+    return state == SyncState::kSync ? Complaint::kNone : Complaint::kNotSync;
+  }
+  if (wanted == Standbys::kQuorum) {
+    return state == SyncState::kQuorum ? Complaint::kNone : Complaint::kNotQuorum;
+  }
+  return state == SyncState::kAsync ? Complaint::kNone : Complaint::kNotAsync;
+}
+
+// This node has no tags, so whatever tag is asked for, it is another one.
+bool IsTag(const std::pair<std::string, std::string>& parameter) {
+  constexpr std::string_view kPrefix = "tag_";
+  return parameter.first.compare(0, kPrefix.size(), kPrefix) == 0;
+}
+
+void ExamineLag(const World& world, Lsn position, std::uint64_t limit, Finding& finding) {
+  const std::optional<std::uint64_t> lag = LagBehindLeader(world, position);
+  if (!lag) {
+    finding.complaint = Complaint::kLagUnknown;
+  } else if (*lag > limit) {
+    finding.complaint = Complaint::kLagging;
+    finding.lag_bytes = *lag;
+    finding.limit_bytes = limit;
+  }
+}
+
+void ExamineStandby(const World& world, const Request& request, Standbys wanted,
+                    std::optional<std::uint64_t> limit, Finding& finding) {
+  finding.complaint = ComplaintOfSync(world, wanted);
+  if (finding.complaint != Complaint::kNone) return;
+  const std::optional<std::string_view> state = request.Parameter("replication_state");
+  if (state && *state != ReplicationState(world.node)) {
+    finding.complaint = Complaint::kReplicationState;
+  } else if (std::any_of(request.query.begin(), request.query.end(), IsTag)) {
+    finding.complaint = Complaint::kTags;
+  } else if (limit) {
+    ExamineLag(world, world.node.replayed, *limit, finding);
+  }
+}
+
+void ExamineRole(const World& world, const Request& request, const HealthPath& path,
+                 Finding& finding) {
+  const bool takes_parameters = path.standbys != Standbys::kNone;
+  std::optional<std::uint64_t> limit;
+  if (takes_parameters && !ReadLag(request, limit)) {
+    finding.complaint = Complaint::kInvalidLag;
+    return;
+  }
+  finding.complaint = ComplaintOfState(world.node.state);
+  if (finding.complaint != Complaint::kNone) return;
+
+  if (world.node.state == NodeState::kPrimary) {
+    if (!path.primary_passes) finding.complaint = Complaint::kIsPrimary;
+  } else if (path.standbys == Standbys::kNone) {
+    finding.complaint = Complaint::kIsReplica;
+  } else {
+    ExamineStandby(world, request, path.standbys, limit, finding);
+  }
+}
+
+// Without a snapshot there is no default limit to go by; such a standby is not ready.
+std::optional<std::uint64_t> DefaultLimit(const PgstSnapshot& snapshot) {
+  if (snapshot.layout != PGST_SNAPSHOT_LAYOUT) return std::nullopt;
+  return snapshot.sync_max_lag_bytes;
+}
+
+void ExamineReadiness(const World& world, const Request& request, Finding& finding) {
+  const NodeFacts& node = world.node;
+  std::optional<std::uint64_t> limit = DefaultLimit(*world.snapshot);
+  const std::string_view mode = request.Parameter("mode").value_or("apply");
+  if (!ReadLag(request, limit)) {
+    finding.complaint = Complaint::kInvalidLag;
+  } else if (mode != "apply" && mode != "write") {
+    finding.complaint = Complaint::kInvalidMode;
+  } else {
+    finding.complaint = ComplaintOfState(node.state);
+  }
+  if (finding.complaint != Complaint::kNone || node.state == NodeState::kPrimary) return;
+
+  if (!node.streaming) {
+    finding.complaint = Complaint::kNotStreaming;
+  } else if (!limit) {
+    finding.complaint = Complaint::kLagUnknown;
+  } else {
+    ExamineLag(world, mode == "write" ? node.received : node.replayed, *limit, finding);
+  }
+}
+
+}  // namespace
+
+int CodeOf(Complaint complaint) { return RuleOf(complaint).code; }
+
+std::string_view TextOf(Complaint complaint) { return RuleOf(complaint).text; }
+
+Finding Examine(const World& world, const Request& request) {
+  Finding finding;
+  const HealthPath* const path = PathAt(request.path);
+  if (!request.path_ok || path == nullptr) {
+    finding.complaint = request.path_ok ? Complaint::kNotFound : Complaint::kBrokenPath;
+    return finding;
+  }
+  finding.content = kContents[static_cast<std::size_t>(path->topic)];
+  switch (path->topic) {
+    case Topic::kRole:
+      ExamineRole(world, request, *path, finding);
+      break;
+    case Topic::kReady:
+      ExamineReadiness(world, request, finding);
+      break;
+    case Topic::kRunning:
+      // A smart shutdown waits for the sessions there are: the server still runs.
+      if (world.node.state == NodeState::kStarting) finding.complaint = Complaint::kStarting;
+      break;
+    case Topic::kAlive:
+    case Topic::kNode:
+    case Topic::kCluster:
+    case Topic::kOwnMetrics:
+      break;
+  }
+  return finding;
+}
+
+}  // namespace pg_status

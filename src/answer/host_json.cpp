@@ -1,0 +1,114 @@
+// Hosts as JSON: the keys, their order and when a value is null. Knows nothing of HTTP, nor of how
+// a host came to be in a state.
+#include "answer/host_json.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <optional>
+
+#include "answer/json_writer.hpp"
+#include "base/lsn.hpp"
+
+namespace pg_status {
+namespace {
+
+template <std::size_t N>
+std::string_view TextOf(const char (&text)[N]) {
+  return std::string_view(text, strnlen(text, N));
+}
+
+// In the order of PgstRole and of PgstState.
+constexpr std::string_view kRoleWords[] = {"unknown", "primary", "standby"};
+constexpr std::string_view kStateWords[] = {"unknown", "up", "suspect", "down"};
+
+// A number that no enumerator has is as good as not known.
+template <std::size_t N>
+std::string_view WordOf(const std::string_view (&words)[N], std::uint8_t value) {
+  return value < N ? words[value] : words[0];
+}
+
+void WritePlace(const PgstHost& host, JsonWriter& json) {
+  json.TextOrNull("dc", TextOf(host.dc));
+  json.TextOrNull("geo", TextOf(host.geo));
+}
+
+// The keys that clients of this interface have always known, in their order. Three states are told
+// apart, as (alive, possible_dead): up (true, false), suspect (true, true), and all else
+// (false, true). Of a host that is not alive nothing is claimed that may have changed since.
+void WriteState(const PgstHost& host, JsonWriter& json) {
+  const bool up = host.state == PGST_STATE_UP;
+  const bool alive = up || host.state == PGST_STATE_SUSPECT;
+  json.Flag("master", alive && host.primary != 0);
+  json.Flag("alive", alive);
+  json.Flag("possible_dead", !up);
+  json.NumberOrNull("lag_ms", alive && host.has_lag_ms != 0, host.lag_ms);
+  json.Flag("sync_by_time", alive && host.sync_by_time != 0);
+  json.NumberOrNull("lag_bytes", alive && host.has_lag_bytes != 0, host.lag_bytes);
+  json.Flag("sync_by_bytes", alive && host.sync_by_bytes != 0);
+  json.TextOrNull("lsn", alive && host.has_lsn != 0 ? FormatLsn(host.lsn) : std::string());
+}
+
+// nullopt: it never happened, or the time is not known. The wall clock may have been set back in
+// between; nothing is younger than new.
+std::optional<std::uint64_t> AgeMs(WallUs then, WallUs now) {
+  if (then == 0 || now == 0) return std::nullopt;
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(now - then, 0) / kUsPerMs);
+}
+
+// Ours, after all of the others. The system identifier is a text because many readers of JSON take
+// every number for a double.
+void WriteMore(const PgstHost& host, WallUs made_wall, JsonWriter& json) {
+  const std::uint64_t system = host.system_identifier;
+  const std::optional<std::uint64_t> age_ms = AgeMs(host.last_success_wall, made_wall);
+  json.Text("role", WordOf(kRoleWords, host.role));
+  json.Text("state", WordOf(kStateWords, host.state));
+  json.NumberOrNull("timeline", host.timeline != 0, host.timeline);
+  json.TextOrNull("system_identifier", system != 0 ? std::to_string(system) : std::string());
+  json.NumberOrNull("last_ok_ms", age_ms.has_value(), age_ms.value_or(0));
+  json.Fraction("weight", host.weight);
+}
+
+void WriteStatus(const PgstHost& host, WallUs made_wall, JsonWriter& json) {
+  WritePlace(host, json);
+  WriteState(host, json);
+  WriteMore(host, made_wall, json);
+}
+
+}  // namespace
+
+std::uint32_t HostCount(const PgstSnapshot& snapshot) {
+  return std::min(snapshot.host_count, snapshot.max_hosts);
+}
+
+std::string_view HostName(const PgstHost& host) { return TextOf(host.name); }
+
+void AppendNamedHost(const PgstHost& host, std::string& out) {
+  JsonWriter json(out);
+  json.Begin();
+  json.Text("host", HostName(host));
+  WritePlace(host, json);
+  json.End();
+}
+
+void AppendHostStatus(const PgstHost& host, WallUs made_wall, std::string& out) {
+  JsonWriter json(out);
+  json.Begin();
+  WriteStatus(host, made_wall, json);
+  json.End();
+}
+
+void AppendHostList(const PgstSnapshot& snapshot, WallUs made_wall, std::string& out) {
+  JsonWriter json(out);
+  json.BeginList();
+  const PgstHost* const hosts = snapshot.hosts;
+  for (std::uint32_t i = 0; i < HostCount(snapshot); ++i) {
+    json.Begin();
+    json.Text("host", HostName(hosts[i]));
+    WriteStatus(hosts[i], made_wall, json);
+    json.End();
+  }
+  json.EndList();
+}
+
+}  // namespace pg_status

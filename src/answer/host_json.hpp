@@ -1,0 +1,37 @@
+// Hosts as JSON: the name of one, all that is known of one, and the whole list. Knows the keys and
+// when a value is null; nothing of HTTP, paths or how a host was chosen.
+//
+// last_error is never written: it may show addresses, and these ports answer to anybody.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/clock.hpp"
+#include "publish/snapshot.h"
+
+#include "base/cpp_only.hpp"
+
+namespace pg_status {
+
+// How many of snapshot.hosts may be looked at.
+std::uint32_t HostCount(const PgstSnapshot& snapshot);
+
+// The name as configured; never reads beyond the array, even if nothing ends the text.
+std::string_view HostName(const PgstHost& host);
+
+// Appends {"host":"a","dc":"x","geo":null}, where null is what was not configured.
+void AppendNamedHost(const PgstHost& host, std::string& out);
+
+// The same for when there is no host to name.
+inline constexpr std::string_view kNobodyJson = R"({"host":null,"dc":null,"geo":null})";
+
+// Appends the object of one host without its name. `made_wall`: when the snapshot was made, which
+// ages are told as of; 0 unknown.
+void AppendHostStatus(const PgstHost& host, WallUs made_wall, std::string& out);
+
+// Appends the array of all hosts in configured order, each with its name as the first key.
+void AppendHostList(const PgstSnapshot& snapshot, WallUs made_wall, std::string& out);
+
+}  // namespace pg_status

@@ -1,0 +1,95 @@
+// Where this node stands. Pure arithmetic on World; a snapshot that is too old counts as silence.
+#include "answer/standing.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "answer/host_json.hpp"
+#include "choose/choose.hpp"
+
+namespace pg_status {
+namespace {
+
+struct SyncWord {
+  std::string_view word;
+  SyncState state;
+};
+
+// sync_state of pg_stat_replication. A potential standby may become a synchronous one; until then
+// nobody waits for it.
+constexpr SyncWord kSyncWords[] = {
+    {"sync", SyncState::kSync},
+    {"quorum", SyncState::kQuorum},
+    {"async", SyncState::kAsync},
+    {"potential", SyncState::kAsync},
+};
+
+bool IsPublished(const PgstSnapshot& snapshot) { return snapshot.layout == PGST_SNAPSHOT_LAYOUT; }
+
+// A position of an older timeline is of a history that this node has left.
+Lsn PolledLeaderLsn(const World& world) {
+  const PgstSnapshot& snapshot = *world.snapshot;
+  if (!IsFresh(world) || snapshot.newest_timeline < world.node.timeline) return kNoLsn;
+  return snapshot.newest_lsn;
+}
+
+}  // namespace
+
+bool IsFresh(const World& world) { return IsFresh(*world.snapshot, world.poller_alive, world.now); }
+
+const PgstHost* SelfHost(const World& world) {
+  const PgstSnapshot& snapshot = *world.snapshot;
+  if (!IsPublished(snapshot)) return nullptr;
+  const PgstHost* const hosts = snapshot.hosts;
+  const PgstHost* const end = hosts + HostCount(snapshot);
+  const PgstHost* const self =
+      std::find_if(hosts, end, [](const PgstHost& host) { return host.self != 0; });
+  return self == end ? nullptr : self;
+}
+
+const PgstHost* ChosenPrimary(const World& world) {
+  const PgstSnapshot& snapshot = *world.snapshot;
+  if (!IsFresh(world) || snapshot.primary < 0) return nullptr;
+  const auto index = static_cast<std::uint32_t>(snapshot.primary);
+  return index < HostCount(snapshot) ? snapshot.hosts + index : nullptr;
+}
+
+PgstRole OwnRole(const NodeFacts& node) {
+  switch (node.state) {
+    case NodeState::kPrimary:
+      return PGST_ROLE_PRIMARY;
+    case NodeState::kStandby:
+      return PGST_ROLE_STANDBY;
+    case NodeState::kStopping:
+      if (node.written != kNoLsn) return PGST_ROLE_PRIMARY;
+      if (node.replayed != kNoLsn) return PGST_ROLE_STANDBY;
+      break;
+    case NodeState::kStarting:
+      break;
+  }
+  return PGST_ROLE_UNKNOWN;
+}
+
+SyncState OwnSyncState(const World& world) {
+  const PgstHost* const self = IsFresh(world) ? SelfHost(world) : nullptr;
+  if (self == nullptr) return SyncState::kUnknown;
+  const std::string_view word(self->sync_state, strnlen(self->sync_state, PGST_LABEL_SIZE));
+  for (const SyncWord& known : kSyncWords) {
+    if (known.word == word) return known.state;
+  }
+  return SyncState::kUnknown;
+}
+
+std::string_view ReplicationState(const NodeFacts& node) {
+  if (OwnRole(node) != PGST_ROLE_STANDBY) return {};
+  return node.streaming ? "streaming" : "in archive recovery";
+}
+
+std::optional<std::uint64_t> LagBehindLeader(const World& world, Lsn position) {
+  const NodeFacts& node = world.node;
+  const Lsn leader = std::max({PolledLeaderLsn(world), node.latest_end, node.received});
+  if (leader == kNoLsn || position == kNoLsn) return std::nullopt;
+  return leader > position ? leader - position : 0;
+}
+
+}  // namespace pg_status

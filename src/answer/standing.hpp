@@ -1,0 +1,42 @@
+// Where this node stands in its cluster: its role, whether it is a synchronous standby, how far it
+// is behind. The one place that puts what the server says of itself (live) and what the poller
+// found out (the snapshot) together; knows nothing of paths, codes or texts.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "answer/world.hpp"
+#include "base/lsn.hpp"
+#include "publish/snapshot.h"
+
+#include "base/cpp_only.hpp"
+
+namespace pg_status {
+
+// Whether the snapshot may be believed. If not, nothing of it but names and settings is used.
+bool IsFresh(const World& world);
+
+// The entry of this server among the hosts; nullptr when it is not among them, or not yet found.
+// Who it is stays true when the snapshot is old.
+const PgstHost* SelfHost(const World& world);
+
+// The primary of the whole cluster as the poller chose it; nullptr when none is in sight.
+const PgstHost* ChosenPrimary(const World& world);
+
+// Of a server that shuts down, what it was. Unknown while it starts.
+PgstRole OwnRole(const NodeFacts& node);
+
+// What the primary says of this standby.
+enum class SyncState : std::uint8_t { kUnknown, kSync, kQuorum, kAsync };
+SyncState OwnSyncState(const World& world);
+
+// As Patroni has it; "" on a primary and while nothing is known.
+std::string_view ReplicationState(const NodeFacts& node);
+
+// How far `position` of this standby is behind the newest position known of its leader; nullopt
+// when one of the two is not known.
+std::optional<std::uint64_t> LagBehindLeader(const World& world, Lsn position);
+
+}  // namespace pg_status
