@@ -16,6 +16,7 @@
 #include "loop/listener.hpp"
 #include "loop/poller.hpp"
 #include "probe/libpq_link.hpp"
+#include "version.h"
 
 struct PgstPoller {
   explicit PgstPoller(pg_status::PollerSettings settings) : poller(std::move(settings)) {}
@@ -23,7 +24,8 @@ struct PgstPoller {
 };
 
 struct PgstListener {
-  explicit PgstListener(pg_status::NodeStateReader reader) : listener(std::move(reader)) {}
+  PgstListener(pg_status::Server server, const char* version)
+      : listener(std::move(server), version) {}
   pg_status::Listener listener;
 };
 
@@ -120,7 +122,9 @@ Result<ListenerSettings> Convert(const PgstListenerSettings& from) {
   ListenerSettings to;
   to.addresses = std::move(addresses.value());
   to.allowed = std::move(allowed.value());
-  to.port = static_cast<std::uint16_t>(from.port);
+  to.ports[static_cast<std::size_t>(Port::kRaw)] = static_cast<std::uint16_t>(from.port);
+  to.ports[static_cast<std::size_t>(Port::kDiscovery)] = static_cast<std::uint16_t>(from.http_port);
+  to.ports[static_cast<std::size_t>(Port::kCheck)] = static_cast<std::uint16_t>(from.check_port);
   to.max_clients = static_cast<std::size_t>(from.max_clients);
   to.client_timeout_us = from.client_timeout_ms * kUsPerMs;
   return to;
@@ -138,6 +142,52 @@ static_assert(static_cast<int>(Route::kSyncByBytes) == PGST_ROUTE_SYNC_BY_BYTES)
 static_assert(static_cast<int>(Route::kSyncByTimeOrBytes) == PGST_ROUTE_SYNC_BY_TIME_OR_BYTES);
 static_assert(static_cast<int>(Route::kSyncByTimeAndBytes) == PGST_ROUTE_SYNC_BY_TIME_AND_BYTES);
 static_assert(static_cast<int>(Route::kMostSyncByBytes) == PGST_ROUTE_MOST_SYNC_BY_BYTES);
+
+NodeFacts Convert(const PgstNodeFacts& from) {
+  NodeFacts to;
+  to.state = static_cast<NodeState>(from.state);
+  to.timeline = from.timeline;
+  to.server_version = from.server_version;
+  to.postmaster_start = from.postmaster_start_wall;
+  to.system_identifier = from.system_identifier;
+  to.written = from.written;
+  to.received = from.received;
+  to.replayed = from.replayed;
+  to.latest_end = from.latest_end;
+  to.replay_commit = from.replay_commit_wall;
+  to.has_receiver = from.has_receiver;
+  to.streaming = from.streaming;
+  to.replay_paused = from.replay_paused;
+  CopyFixedText(to.cluster_name, from.cluster_name);
+  return to;
+}
+
+// Another process may take its turn between our look at the cursor and our move: then the choice is
+// made anew, so that every turn is taken once.
+template <typename Load, typename Move>
+Choice ChooseInTurn(const PgstSnapshot& snapshot, const Wish& wish, MonoUs alive, MonoUs now,
+                    Load load, Move move) {
+  for (;;) {
+    const Cursor cursor = load();
+    const Choice choice = Choose(snapshot, wish, cursor, alive, now);
+    if (choice.next_cursor == cursor || move(cursor, choice.next_cursor)) return choice;
+  }
+}
+
+Server Convert(const PgstServerCalls& calls) {
+  Server server;
+  server.node_state = [calls] { return static_cast<NodeState>(calls.node_state()); };
+  server.node_facts = [calls] {
+    PgstNodeFacts facts{};
+    calls.node_facts(&facts);
+    return Convert(facts);
+  };
+  server.choose = [calls](const World& world, const Wish& wish) {
+    return ChooseInTurn(*world.snapshot, wish, world.poller_alive, world.now, calls.cursor,
+                        calls.move_cursor);
+  };
+  return server;
+}
 
 template <typename Source>
 bool TakeLog(Source& source, PgstLogLine* out) noexcept {
@@ -244,14 +294,13 @@ bool pgst_poller_take_log(PgstPoller* poller, PgstLogLine* line) noexcept {
 
 void pgst_poller_free(PgstPoller* poller) noexcept { delete poller; }
 
-PgstStatus pgst_listener_new(const PgstListenerSettings* settings, PgstNodeStateReader node_state,
+PgstStatus pgst_listener_new(const PgstListenerSettings* settings, const PgstServerCalls* server,
                              PgstListener** listener, PgstMessage* why) noexcept {
   *listener = nullptr;
   return Caught(why, [&] {
     auto converted = Convert(*settings);
     if (!converted) return Invalid(why, converted.error());
-    auto made = std::make_unique<PgstListener>(
-        [node_state] { return static_cast<pg_status::NodeState>(node_state()); });
+    auto made = std::make_unique<PgstListener>(Convert(*server), PG_STATUS_VERSION);
     made->listener.Configure(std::move(converted.value()));
     *listener = made.release();
     return PGST_OK;
@@ -266,6 +315,11 @@ PgstStatus pgst_listener_configure(PgstListener* listener, const PgstListenerSet
     listener->listener.Configure(std::move(converted.value()));
     return PGST_OK;
   });
+}
+
+void pgst_listener_set_snapshot(PgstListener* listener, const PgstSnapshot* snapshot,
+                                int64_t poller_alive_mono) noexcept {
+  listener->listener.SetSnapshot(snapshot, poller_alive_mono);
 }
 
 PgstStatus pgst_listener_step(PgstListener* listener, PgstMessage* why) noexcept {

@@ -119,25 +119,56 @@ typedef enum PgstNodeState {
   PGST_NODE_STOPPING
 } PgstNodeState;
 
-/* This node's state at this moment. Called from within step: it may not report an error, allocate
- * or wait. */
-typedef PgstNodeState (*PgstNodeStateReader)(void);
+/* This server, read live; 0 and "" are unknown or none. Positions are LSNs, times microseconds
+ * since 1970. */
+typedef struct PgstNodeFacts {
+  PgstNodeState state;
+  uint32_t timeline;
+  int32_t server_version;
+  uint64_t system_identifier;
+  int64_t postmaster_start_wall;
+  uint64_t written;  /* primary */
+  uint64_t received; /* standby, as are all that follow */
+  uint64_t replayed;
+  uint64_t latest_end; /* newest position its sender told of */
+  int64_t replay_commit_wall;
+  bool has_receiver;
+  bool streaming;
+  bool replay_paused;
+  char cluster_name[PGST_LABEL_SIZE];
+} PgstNodeFacts;
+
+/*
+ * What the listener asks of the server, from within step: none of these may report an error,
+ * allocate or wait.
+ */
+typedef struct PgstServerCalls {
+  PgstNodeState (*node_state)(void);
+  void (*node_facts)(PgstNodeFacts* facts);
+  uint64_t (*cursor)(void);                        /* the shared round robin */
+  bool (*move_cursor)(uint64_t from, uint64_t to); /* compare and swap */
+} PgstServerCalls;
 
 typedef struct PgstListenerSettings {
   const char* listen_addresses;
   const char* allow;
-  int32_t port; /* 0: closed */
+  int32_t port; /* 0: closed, as for the next two */
+  int32_t http_port;
+  int32_t check_port;
   int32_t max_clients;
   int32_t client_timeout_ms;
 } PgstListenerSettings;
 
 /* Statuses as for the poller. */
 extern PgstStatus pgst_listener_new(const PgstListenerSettings* settings,
-                                    PgstNodeStateReader node_state, PgstListener** listener,
+                                    const PgstServerCalls* server, PgstListener** listener,
                                     PgstMessage* why) PGST_NOEXCEPT;
 extern PgstStatus pgst_listener_configure(PgstListener* listener,
                                           const PgstListenerSettings* settings,
                                           PgstMessage* why) PGST_NOEXCEPT;
+/* What answers look at from now on. The snapshot must stay where it is until the next call. */
+extern void pgst_listener_set_snapshot(PgstListener* listener, const PgstSnapshot* snapshot,
+                                       int64_t poller_alive_mono) PGST_NOEXCEPT;
 extern PgstStatus pgst_listener_step(PgstListener* listener, PgstMessage* why) PGST_NOEXCEPT;
 extern int pgst_listener_fd(const PgstListener* listener) PGST_NOEXCEPT;
 extern int pgst_listener_timeout_ms(PgstListener* listener) PGST_NOEXCEPT;

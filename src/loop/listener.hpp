@@ -1,20 +1,23 @@
-// The listening side: owns the listening sockets, answers whoever connects, never waits for
-// anybody.
-//
-// Today there is one port, on which the server speaks first: the state of this node in one word.
+// The listening side: answers whoever connects, never waits for anybody. It puts together the
+// doors, the ports' services, the conversations and the drain; what is said stands in answer/.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
+#include "answer/check.hpp"
+#include "answer/discovery.hpp"
 #include "answer/raw_line.hpp"
+#include "answer/world.hpp"
 #include "base/ip_address.hpp"
 #include "base/log_line.hpp"
 #include "config/networks.hpp"
+#include "loop/conversations.hpp"
+#include "loop/doors.hpp"
 #include "loop/drain.hpp"
 #include "loop/event_loop.hpp"
 
@@ -24,28 +27,34 @@ namespace pg_status {
 
 struct ListenerSettings {
   std::vector<IpAddress> addresses;
-  std::vector<Network> allowed;  // empty: everyone
-  std::uint16_t port = 0;        // 0: closed
+  std::vector<Network> allowed;               // empty: everyone
+  std::array<std::uint16_t, kPorts> ports{};  // by Port; 0: closed
   std::size_t max_clients = 512;
   std::int64_t client_timeout_us = 5 * kUsPerSecond;
 };
 
-// Reads this node's state now. Must not fail, wait or throw.
-using NodeStateReader = std::function<NodeState()>;
+// What the listener asks of the server. None of these may fail, wait or throw.
+struct Server {
+  std::function<NodeState()> node_state;  // now
+  std::function<NodeFacts()> node_facts;  // now
+  Chooser choose;                         // with the shared cursor
+};
 
 class Listener {
  public:
-  explicit Listener(NodeStateReader node_state);
+  Listener(Server server, std::string_view version);
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
-  // Opens, moves and closes doors to match. An address that stays is not disturbed; one whose new
-  // port cannot be opened yet goes on answering on the old one. Failures are logged and tried
-  // again, from 1 to 30 seconds apart.
+  // Opens, moves and closes doors to match; clients that are connected stay.
   void Configure(ListenerSettings settings);
 
-  // Runs what is due, without waiting.
+  // What answers look at until the next call; the snapshot must stay where it is. poller_alive: its
+  // last sign of life.
+  void SetSnapshot(const PgstSnapshot* snapshot, MonoUs poller_alive);
+
+  // Runs what is due, without waiting. After std::bad_alloc it may be called again.
   void Step();
   int fd() const { return loop_.fd(); }
   int timeout_ms() { return loop_.timeout_ms(); }
@@ -54,57 +63,29 @@ class Listener {
   bool TakeLogLine(LogLine& line);
 
   // Clients that are open at this moment.
-  std::size_t clients() const { return draining_.size(); }
+  std::size_t clients() const { return draining_.size() + conversations_.size(); }
 
  private:
-  // One address we listen on.
-  struct Door {
-    Door(Listener& owner, const IpAddress& where);
-    ~Door();
-    Listener& listener;
-    IpAddress address;
-    std::uint16_t open_port = 0;  // 0: not open
-    int fd = -1;
-    PollHandle watch;
-    TimerHandle retry;
-    std::int64_t retry_after_us = 0;
-    int last_error = 0;
-  };
-  // Something that happens too often to log each time.
-  struct Tally {
-    std::uint64_t count = 0;
-    MonoUs told = 0;
-  };
-
-  // The door on this address, a new one if there is none.
-  Door& DoorAt(const IpAddress& address);
-  void Open(Door& door);
-  void OpenFailed(Door& door, int error);
-  void Close(Door& door);
-  void Watch(Door& door);
-  void PauseAccepting(int error);
-  void ResumeAccepting();
-  // Answers one client that waits; false when there is none, or none can be accepted now.
-  bool AcceptOne(Door& door, MonoUs now);
-  void AcceptAll(Door& door);
-  void AcceptSome(Door& door);
-  void Answer(int fd, const IpAddress& client, MonoUs now);
+  void Visited(Port port, int fd, const IpAddress& from, MonoUs now);
+  void AnswerRaw(int fd, MonoUs now);
+  void Refused(const IpAddress& from, MonoUs now);
+  void Refresh();
   void ScheduleLook();
-  // True when it is time for a line: the first time, then once a minute.
-  static bool Due(Tally& tally, MonoUs now);
-  void Log(LogLine::Level level, std::string message, std::string hint = "");
+  void Log(LogLine line);
 
   EventLoop loop_;
-  const NodeStateReader node_state_;
+  const Server server_;
   ListenerSettings settings_;
+  World world_;
+  Discovery discovery_;
+  Check check_;
   DrainQueue draining_;
+  Conversations conversations_;
+  Doors doors_;
   TimerHandle look_timer_;
   MonoUs look_armed_for_ = 0;
-  TimerHandle resume_timer_;
-  bool paused_ = false;
-  std::vector<std::unique_ptr<Door>> doors_;
-  Tally refused_;
-  Tally exhausted_;
+  std::uint64_t refused_ = 0;  // not yet told
+  MonoUs refused_told_ = 0;
   std::deque<LogLine> log_;
 };
 

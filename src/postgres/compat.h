@@ -59,11 +59,11 @@
 #define pgst_my_proc_number() (MyProc->pgprocno)
 #endif
 
-/* 15: no global that holds the timeline any more */
+/* 15: no global any more that holds the timeline, once RecoveryInProgress() was asked */
 #if PG_VERSION_NUM >= 150000
 #define pgst_insertion_timeline() GetWALInsertionTimeLine()
 #else
-#define pgst_insertion_timeline() ThisTimeLineID
+#define pgst_insertion_timeline() (RecoveryInProgress() ? 0 : ThisTimeLineID)
 #endif
 
 /* 14: pausing became a state with a request before it */

@@ -21,6 +21,13 @@
  * event loop's. */
 #define OTHER_FILES 96
 
+static const PgstServerCalls server_calls = {
+	.node_state = pgst_node_state,
+	.node_facts = pgst_node_facts,
+	.cursor = pgst_cursor,
+	.move_cursor = pgst_move_cursor,
+};
+
 static void
 report_all(PgstListener *listener)
 {
@@ -40,7 +47,7 @@ configure(PgstListener **listener)
 	pgst_worker_need_files(pgst_max_clients + OTHER_FILES);
 	pgst_listener_settings(&settings);
 	if (*listener == NULL)
-		status = pgst_listener_new(&settings, pgst_node_state, listener, &why);
+		status = pgst_listener_new(&settings, &server_calls, listener, &why);
 	else
 		status = pgst_listener_configure(*listener, &settings, &why);
 
@@ -54,8 +61,12 @@ void
 pgst_listener_main(Datum arg)
 {
 	PgstListener *listener = NULL;
+	PgstSnapshot *snapshot;
+	uint64 generation = 0;
 
 	pgst_worker_begin(PGST_LISTENER);
+	snapshot =
+		MemoryContextAllocZero(TopMemoryContext, pgst_snapshot_size(pgst_max_hosts));
 	configure(&listener);
 	pgst_worker_watch(pgst_listener_fd(listener));
 	set_ps_display("answering");
@@ -67,6 +78,9 @@ pgst_listener_main(Datum arg)
 
 		if (pgst_worker_wait(PGST_LISTENER, pgst_listener_timeout_ms(listener)))
 			configure(&listener);
+		pgst_refresh_snapshot(snapshot, &generation);
+		pgst_listener_set_snapshot(listener, snapshot,
+								   pgst_worker_last_alive(PGST_POLLER));
 		pgst_worker_survive(pgst_listener_step(listener, &why), &why);
 		report_all(listener);
 	}

@@ -17,7 +17,9 @@
 #include <unistd.h>
 
 #include "miscadmin.h"
+#include "replication/walreceiver.h"
 #include "utils/pidfile.h"
+#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "node_state.h"
@@ -96,4 +98,50 @@ pgst_node_state(void)
 			return stopping() ? PGST_NODE_STOPPING : PGST_NODE_PRIMARY;
 	}
 	return PGST_NODE_STARTING;
+}
+
+static int64
+unix_us(TimestampTz time)
+{
+	return time +
+		   (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * USECS_PER_SEC;
+}
+
+static void
+read_receiver(PgstNodeFacts *facts)
+{
+	SpinLockAcquire(&WalRcv->mutex);
+	facts->has_receiver = WalRcv->walRcvState != WALRCV_STOPPED;
+	facts->streaming = WalRcv->walRcvState == WALRCV_STREAMING;
+	facts->received = WalRcv->flushedUpto;
+	facts->latest_end = WalRcv->latestWalEnd;
+	SpinLockRelease(&WalRcv->mutex);
+}
+
+void
+pgst_node_facts(PgstNodeFacts *facts)
+{
+	memset(facts, 0, sizeof(*facts));
+	facts->state = pgst_node_state();
+	facts->server_version = PG_VERSION_NUM;
+	facts->system_identifier = GetSystemIdentifier();
+	facts->postmaster_start_wall = unix_us(PgStartTime);
+	strlcpy(facts->cluster_name, cluster_name, sizeof(facts->cluster_name));
+
+	if (GetRecoveryState() == RECOVERY_STATE_DONE)
+	{
+		facts->timeline = pgst_insertion_timeline();
+		facts->written = GetXLogWriteRecPtr();
+	}
+	else
+	{
+		TimeLineID timeline = 0;
+		TimestampTz commit = GetLatestXTime();
+
+		facts->replayed = GetXLogReplayRecPtr(&timeline);
+		facts->timeline = timeline;
+		facts->replay_commit_wall = commit != 0 ? unix_us(commit) : 0;
+		facts->replay_paused = pgst_replay_paused();
+		read_receiver(facts);
+	}
 }

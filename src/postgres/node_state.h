@@ -13,4 +13,7 @@
  */
 extern PgstNodeState pgst_node_state(void);
 
+/* More of the same, under the same promises. */
+extern void pgst_node_facts(PgstNodeFacts *facts);
+
 #endif /* PGST_NODE_STATE_H */

@@ -39,6 +39,8 @@ static int max_fails = 3;
 static int sync_max_lag_ms = 1000;
 static int sync_max_lag_bytes = 1000000;
 static int port = 5400;
+static int http_port = 0;
+static int check_port = 0;
 static int client_timeout_ms = 5000;
 static char *node_state = NULL; /* never read: it is computed when shown */
 
@@ -179,6 +181,10 @@ define_how_to_answer(void)
 				&listen_addresses, "localhost", 0, check_listen_addresses);
 	define_number("pg_status.port", "Sets the port of the raw status answer.",
 				  "0 closes it.", &port, 0, 65535, 0);
+	define_number("pg_status.http_port", "Sets the port of the discovery service.",
+				  "8000 by convention. 0 closes it.", &http_port, 0, 65535, 0);
+	define_number("pg_status.check_port", "Sets the port of this node's health checks.",
+				  "8008 by convention. 0 closes it.", &check_port, 0, 65535, 0);
 	define_text("pg_status.allow", "Lists the networks that may ask.",
 				"A comma list in CIDR notation. Empty: everyone who reaches the address.",
 				&allow, "", 0, check_allow);
@@ -293,6 +299,8 @@ pgst_listener_settings(PgstListenerSettings *settings)
 	settings->listen_addresses = listen_addresses;
 	settings->allow = allow;
 	settings->port = port;
+	settings->http_port = http_port;
+	settings->check_port = check_port;
 	settings->max_clients = pgst_max_clients;
 	settings->client_timeout_ms = client_timeout_ms;
 }

@@ -30,8 +30,9 @@ typedef struct SharedState
 {
 	SharedWorker workers[PGST_WORKERS];
 	pg_atomic_uint32 promotions;
-	pg_atomic_uint64 cursor; /* see choose.hpp */
-	PgstSnapshot snapshot;	 /* last: it has room for max_hosts hosts */
+	pg_atomic_uint64 cursor;	 /* see choose.hpp */
+	pg_atomic_uint64 generation; /* of the snapshot */
+	PgstSnapshot snapshot;		 /* last: it has room for max_hosts hosts */
 } SharedState;
 
 static SharedState *shared = NULL;
@@ -80,6 +81,7 @@ set_up_memory(void)
 		}
 		pg_atomic_init_u32(&shared->promotions, 0);
 		pg_atomic_init_u64(&shared->cursor, 0);
+		pg_atomic_init_u64(&shared->generation, 0);
 		shared->snapshot.max_hosts = pgst_max_hosts;
 		shared->snapshot.primary = -1;
 	}
@@ -172,6 +174,7 @@ pgst_publish(const PgstSnapshot *snapshot)
 	LWLockAcquire(snapshot_lock, LW_EXCLUSIVE);
 	memcpy(&shared->snapshot, snapshot, size);
 	LWLockRelease(snapshot_lock);
+	pg_atomic_write_u64(&shared->generation, snapshot->generation);
 }
 
 PgstSnapshot *
@@ -183,6 +186,33 @@ pgst_copy_snapshot(void)
 	memcpy(copy, &shared->snapshot, pgst_snapshot_size(shared->snapshot.host_count));
 	LWLockRelease(snapshot_lock);
 	return copy;
+}
+
+bool
+pgst_refresh_snapshot(PgstSnapshot *copy, uint64 *generation)
+{
+	uint64 newest = pg_atomic_read_u64(&shared->generation);
+
+	if (newest == *generation || !LWLockConditionalAcquire(snapshot_lock, LW_SHARED))
+		return false;
+	memcpy(copy, &shared->snapshot, pgst_snapshot_size(shared->snapshot.host_count));
+	LWLockRelease(snapshot_lock);
+	*generation = newest;
+	return true;
+}
+
+uint64_t
+pgst_cursor(void)
+{
+	return pg_atomic_read_u64(&shared->cursor);
+}
+
+bool
+pgst_move_cursor(uint64_t from, uint64_t to)
+{
+	uint64 expected = from;
+
+	return pg_atomic_compare_exchange_u64(&shared->cursor, &expected, to);
 }
 
 bool

@@ -46,6 +46,16 @@ extern void pgst_publish(const PgstSnapshot *snapshot);
 /* A copy in the current memory context. Its layout is 0 until something was published. */
 extern PgstSnapshot *pgst_copy_snapshot(void);
 
+/*
+ * The same into memory of the caller's, with room for max_hosts, if there is a newer one
+ * than *generation and nobody else is at it: never waits. Returns whether it copied.
+ */
+extern bool pgst_refresh_snapshot(PgstSnapshot *copy, uint64 *generation);
+
+/* The shared cursor of the round robin. */
+extern uint64_t pgst_cursor(void);
+extern bool pgst_move_cursor(uint64_t from, uint64_t to);
+
 /* Whether what a copy says of the hosts still holds. */
 extern bool pgst_snapshot_is_fresh(const PgstSnapshot *snapshot);
 

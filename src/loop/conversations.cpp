@@ -1,0 +1,192 @@
+// Moving bytes for clients that ask; see conversations.hpp.
+
+#include "loop/conversations.hpp"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+#include <utility>
+
+namespace pg_status {
+namespace {
+
+constexpr std::size_t kReadBytes = 16384;
+constexpr int kReadsPerTurn = 4;  // then the others have their turn
+constexpr std::int64_t kTickUs = 100 * kUsPerMs;
+
+#ifdef MSG_NOSIGNAL
+constexpr int kSendFlags = MSG_NOSIGNAL;
+#else
+constexpr int kSendFlags = 0;
+#endif
+
+bool TryAgain(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
+
+}  // namespace
+
+Conversations::Conversations(EventLoop& loop, DrainQueue& drain,
+                             std::function<void()> before_answers, std::function<void()> drained)
+    : loop_(loop),
+      drain_(drain),
+      before_answers_(std::move(before_answers)),
+      drained_(std::move(drained)),
+      tick_(loop.NewTimer(this)) {}
+
+Conversations::~Conversations() {
+  while (!talks_.empty()) Drop(talks_.front());
+}
+
+void Conversations::Configure(std::size_t most, const ClientLimits& limits,
+                              std::int64_t drain_patience_us) {
+  most_ = most;
+  limits_ = limits;
+  drain_patience_us_ = drain_patience_us;
+}
+
+void Conversations::Add(int fd, Service& service, MonoUs now) {
+  if (talks_.size() >= most_ && !MakeRoom()) {
+    Refuse(fd, service, now);
+    return;
+  }
+  talks_.emplace_back(*this, fd, service, limits_, now);
+  Talk& talk = talks_.back();
+  talk.self = std::prev(talks_.end());
+  ArmTick();
+  // Most clients have sent their request by the time they are accepted.
+  Ready(talk, UV_READABLE);
+}
+
+// Between two requests, and for longest: at the front, as whoever makes progress moves to the back.
+bool Conversations::MakeRoom() {
+  for (Talk& talk : talks_) {
+    if (!talk.client.idle()) continue;
+    Drop(talk);
+    return true;
+  }
+  return false;
+}
+
+void Conversations::Refuse(int fd, Service& service, MonoUs now) {
+  std::string answer;
+  service.AnswerBad(503, "too many clients", answer);
+  // What does not fit is not worth waiting for.
+  if (send(fd, answer.data(), answer.size(), kSendFlags) < 0 || shutdown(fd, SHUT_WR) != 0) {
+    close(fd);
+    return;
+  }
+  drain_.Add(fd, now, drain_patience_us_);
+  drained_();
+}
+
+void Conversations::Ready(Talk& talk, int ready) {
+  const MonoUs now = EventLoop::Now();
+  talks_.splice(talks_.end(), talks_, talk.self);
+  if ((ready & UV_READABLE) != 0 && !Receive(talk, now)) return;
+  if (!Send(talk, now)) return;
+  if (talk.client.finished()) {
+    Finish(talk, now);
+    return;
+  }
+  Watch(talk);
+}
+
+// False when the connection is gone, and the talk with it.
+bool Conversations::Receive(Talk& talk, MonoUs now) {
+  char bytes[kReadBytes];
+  for (int i = 0; i < kReadsPerTurn && talk.client.wants_input(); ++i) {
+    const ssize_t got = recv(talk.fd, bytes, sizeof bytes, 0);
+    if (got < 0 && TryAgain(errno)) return true;
+    if (got < 0) {
+      Drop(talk);
+      return false;
+    }
+    before_answers_();
+    if (got == 0) {
+      talk.client.EndOfInput(now);
+      return true;
+    }
+    talk.client.Receive(std::string_view(bytes, static_cast<std::size_t>(got)), now);
+    if (static_cast<std::size_t>(got) < sizeof bytes) return true;
+  }
+  return true;
+}
+
+bool Conversations::Send(Talk& talk, MonoUs now) {
+  while (!talk.client.output().empty()) {
+    const std::string_view output = talk.client.output();
+    const ssize_t sent = send(talk.fd, output.data(), output.size(), kSendFlags);
+    if (sent < 0 && TryAgain(errno)) return true;
+    if (sent < 0) {
+      Drop(talk);
+      return false;
+    }
+    talk.client.Sent(static_cast<std::size_t>(sent), now);
+  }
+  return true;
+}
+
+void Conversations::Watch(Talk& talk) {
+  const int events = (talk.client.wants_input() ? UV_READABLE : 0) |
+                     (talk.client.output().empty() ? 0 : UV_WRITABLE);
+  if (events == talk.events) return;
+  if (!talk.watch) {
+    talk.watch = loop_.NewPoll(talk.fd, &talk);
+    if (!talk.watch) {
+      Drop(talk);
+      return;
+    }
+  }
+  talk.events = events;
+  if (events == 0) {
+    uv_poll_stop(talk.watch.get());
+    return;
+  }
+  uv_poll_start(talk.watch.get(), events, [](uv_poll_t* handle, int status, int ready) {
+    auto* woken = static_cast<Talk*>(handle->data);
+    // An error condition is found by reading, like everything else.
+    const int what = status < 0 ? UV_READABLE | UV_WRITABLE : ready;
+    woken->conversations.loop_.Guard([&] { woken->conversations.Ready(*woken, what); });
+  });
+  loop_.WatchersChanged();
+}
+
+void Conversations::Finish(Talk& talk, MonoUs now) {
+  const int fd = std::exchange(talk.fd, -1);
+  Drop(talk);
+  if (shutdown(fd, SHUT_WR) != 0) {
+    close(fd);
+    return;
+  }
+  drain_.Add(fd, now, drain_patience_us_);
+  drained_();
+}
+
+void Conversations::Drop(Talk& talk) {
+  talk.watch.reset();
+  if (talk.fd >= 0) close(talk.fd);
+  talks_.erase(talk.self);
+}
+
+// One timer for all: deadlines are seconds, nobody minds a tenth of one.
+void Conversations::ArmTick() {
+  if (ticking_ || talks_.empty()) return;
+  ticking_ = true;
+  ArmTimer(tick_.get(), EventLoop::Now() + kTickUs, [](uv_timer_t* timer) {
+    auto* self = static_cast<Conversations*>(timer->data);
+    self->loop_.Guard([&] { self->Tick(); });
+  });
+}
+
+void Conversations::Tick() {
+  ticking_ = false;
+  const MonoUs now = EventLoop::Now();
+  for (auto it = talks_.begin(); it != talks_.end();) {
+    Talk& talk = *it++;
+    if (now >= talk.client.deadline()) Drop(talk);
+  }
+  ArmTick();
+}
+
+}  // namespace pg_status

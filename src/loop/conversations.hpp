@@ -1,0 +1,73 @@
+// Clients that ask: the sockets of the discovery and the check port. Each has a Client state
+// machine; this moves its bytes, keeps its deadlines and hands it to the drain when it is done.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <list>
+
+#include "answer/client.hpp"
+#include "loop/drain.hpp"
+#include "loop/event_loop.hpp"
+
+#include "base/cpp_only.hpp"
+
+namespace pg_status {
+
+class Conversations {
+ public:
+  // drain: takes over sockets that have been answered (its owner looks after it: drained is called
+  // after each). before_answers: called before a client's bytes are answered, to bring what the
+  // answers look at up to date.
+  Conversations(EventLoop& loop, DrainQueue& drain, std::function<void()> before_answers,
+                std::function<void()> drained);
+  ~Conversations();
+  Conversations(const Conversations&) = delete;
+  Conversations& operator=(const Conversations&) = delete;
+
+  // For clients that come from now on. most: open at once.
+  void Configure(std::size_t most, const ClientLimits& limits, std::int64_t drain_patience_us);
+
+  // Takes over a non-blocking socket. When there are too many, the client that has been idle for
+  // longest makes room; when none is idle, the new one is told so and let go.
+  void Add(int fd, Service& service, MonoUs now);
+
+  std::size_t size() const { return talks_.size(); }
+
+ private:
+  struct Talk {
+    Talk(Conversations& owner, int socket, Service& service, const ClientLimits& limits, MonoUs now)
+        : conversations(owner), fd(socket), client(service, limits, now) {}
+    Conversations& conversations;
+    int fd;
+    int events = 0;  // what the watcher waits for
+    Client client;
+    PollHandle watch;
+    std::list<Talk>::iterator self;
+  };
+
+  void Ready(Talk& talk, int ready);
+  bool Receive(Talk& talk, MonoUs now);
+  bool Send(Talk& talk, MonoUs now);
+  void Watch(Talk& talk);
+  void Finish(Talk& talk, MonoUs now);
+  void Drop(Talk& talk);
+  bool MakeRoom();
+  void Refuse(int fd, Service& service, MonoUs now);
+  void ArmTick();
+  void Tick();
+
+  EventLoop& loop_;
+  DrainQueue& drain_;
+  const std::function<void()> before_answers_;
+  const std::function<void()> drained_;
+  std::size_t most_ = 512;
+  ClientLimits limits_;
+  std::int64_t drain_patience_us_ = 0;
+  std::list<Talk> talks_;  // in the order of their last progress, so that the idlest come first
+  TimerHandle tick_;
+  bool ticking_ = false;
+};
+
+}  // namespace pg_status
