@@ -685,25 +685,37 @@ TEST_F(LibpqLinkTest, ConnectionThatEndsWhileSendingIsClosed) {
 
 // ---- at rest
 
+// Watches a connected link that nothing is asked of.
+class RestingPart : public Part {
+ public:
+  explicit RestingPart(Link& link) : link_(link) {}
+  bool there() const { return there_; }
+
+  void Watch(std::vector<pollfd>& fds) override {
+    if (there_) fds.push_back({link_.socket(), POLLIN, 0});
+  }
+  void Step() override {
+    pollfd ready{link_.socket(), POLLIN, 0};
+    if (there_ && poll(&ready, 1, 0) > 0) there_ = link_.StillThere();
+  }
+
+ private:
+  Link& link_;
+  bool there_ = true;
+};
+
 class RestingLinkTest : public LibpqLinkTest {
  protected:
-  // Lets the resting link see what the server says until it says that the connection has ended.
   bool EndIsNoticed() {
-    bool there = true;
-    const auto look = [&] {
-      pollfd ready{client_.link().socket(), POLLIN, 0};
-      if (poll(&ready, 1, 10) > 0) there = client_.link().StillThere();
-      return !there;
-    };
-    return RunUntil({&server_}, look);
+    RestingPart resting(client_.link());
+    return RunUntil({&server_, &resting}, [&] { return !resting.there(); });
   }
   // All that was sent has been looked at.
   bool StaysThere() {
-    bool there = true;
-    RunUntil({&server_}, [&] { return server_.session(0).out.empty(); });
-    pollfd ready{client_.link().socket(), POLLIN, 0};
-    while (there && poll(&ready, 1, 20) > 0) there = client_.link().StillThere();
-    return there;
+    RestingPart resting(client_.link());
+    RunUntil({&server_, &resting}, [&] { return server_.session(0).out.empty(); });
+    RunFor({&server_, &resting}, 30);
+    return resting.there();
   }
 };
 
