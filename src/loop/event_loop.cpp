@@ -3,6 +3,7 @@
 #include "loop/event_loop.hpp"
 
 #include <algorithm>
+#include <chrono>
 
 namespace pg_status {
 
@@ -53,6 +54,13 @@ PollHandle EventLoop::NewPoll(int fd, void* data) {
   if (uv_poll_init(&loop_, poll.get(), fd) != 0) return nullptr;
   poll->data = data;
   return PollHandle(poll.release());
+}
+
+WallUs EventLoop::WallNow() {
+  using std::chrono::duration_cast;
+  using std::chrono::microseconds;
+  using std::chrono::system_clock;
+  return duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
 }
 
 void ArmTimer(uv_timer_t* timer, MonoUs when, uv_timer_cb callback) {

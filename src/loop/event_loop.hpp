@@ -66,6 +66,8 @@ class EventLoop {
     }
   }
 
+  // The two clocks of this process.
+  static WallUs WallNow();
   static MonoUs Now() { return static_cast<MonoUs>(uv_hrtime() / 1000); }
 
  private:

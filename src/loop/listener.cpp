@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 namespace pg_status {
@@ -20,13 +19,6 @@ constexpr std::size_t kMaxLogLines = 200;
 
 // Answers look at this until the first snapshot has come: nothing is known.
 const PgstSnapshot kNothingKnown{};
-
-WallUs WallNow() {
-  using std::chrono::duration_cast;
-  using std::chrono::microseconds;
-  using std::chrono::system_clock;
-  return duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
-}
 
 }  // namespace
 
@@ -66,7 +58,7 @@ void Listener::SetSnapshot(const PgstSnapshot* snapshot, MonoUs poller_alive) {
 // What an answer looks at beside the snapshot is read at the moment of the answer.
 void Listener::Refresh() {
   world_.now = EventLoop::Now();
-  world_.wall_now = WallNow();
+  world_.wall_now = EventLoop::WallNow();
   world_.node = server_.node_facts();
 }
 

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -27,13 +26,6 @@ constexpr std::int64_t kMaxWallErrorUs = 100 * kUsPerMs;
 
 // Lines of log at once: more than a failover of a large cluster makes.
 constexpr std::int64_t kLogBurst = 500;
-
-WallUs WallNow() {
-  using std::chrono::duration_cast;
-  using std::chrono::microseconds;
-  using std::chrono::system_clock;
-  return duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
-}
 
 bool SamePlace(const HostEntry& a, const HostEntry& b) {
   return a.name == b.name && a.kind == b.kind && a.hostname == b.hostname && a.port == b.port;
@@ -289,7 +281,7 @@ void Poller::Judge() {
 // two is kept until it is off by more than people can see, so that the time of an event does not
 // change each time it is shown.
 WallUs Poller::WallTime(MonoUs now) {
-  const std::int64_t distance = WallNow() - now;
+  const std::int64_t distance = EventLoop::WallNow() - now;
   if (wall_distance_ == 0 || std::abs(distance - wall_distance_) > kMaxWallErrorUs) {
     wall_distance_ = distance;
   }

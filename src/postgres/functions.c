@@ -13,7 +13,6 @@
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "replication/walreceiver.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/pg_lsn.h"
@@ -384,27 +383,6 @@ pg_status_host(PG_FUNCTION_ARGS)
  * ----------------------------------------------------------------
  */
 
-/* What this server's WAL receiver knows; all zero without one. */
-typedef struct ReceiverState
-{
-	bool streaming;
-	XLogRecPtr received;
-	XLogRecPtr latest_end;
-} ReceiverState;
-
-static ReceiverState
-read_receiver(void)
-{
-	ReceiverState state = {0};
-
-	SpinLockAcquire(&WalRcv->mutex);
-	state.streaming = WalRcv->walRcvState == WALRCV_STREAMING;
-	state.received = WalRcv->flushedUpto;
-	state.latest_end = WalRcv->latestWalEnd;
-	SpinLockRelease(&WalRcv->mutex);
-	return state;
-}
-
 static const PgstHost *
 find_self(const PgstSnapshot *snapshot)
 {
@@ -421,48 +399,45 @@ find_self(const PgstSnapshot *snapshot)
 /* The newest position known of the primary, less what was replayed here; by how others
  * see it and by what was received. */
 static bool
-local_lag_bytes(const PgstSnapshot *snapshot, const ReceiverState *receiver,
-				XLogRecPtr replayed, TimeLineID timeline, uint64 *lag)
+local_lag_bytes(const PgstSnapshot *snapshot, const PgstNodeFacts *node, uint64 *lag)
 {
-	XLogRecPtr newest = Max(receiver->received, receiver->latest_end);
+	uint64 newest = Max(node->received, node->latest_end);
 	bool primary_is_seen = pgst_snapshot_is_fresh(snapshot) && snapshot->primary >= 0 &&
-						   snapshot->newest_timeline == timeline;
+						   snapshot->newest_timeline == node->timeline;
 
 	/* neither the link nor the primary is there to tell what we miss */
-	if (!receiver->streaming && !primary_is_seen)
+	if (!node->streaming && !primary_is_seen)
 		return false;
 	if (primary_is_seen)
 		newest = Max(newest, snapshot->newest_lsn);
-	if (newest == InvalidXLogRecPtr || replayed == InvalidXLogRecPtr)
+	if (newest == InvalidXLogRecPtr || node->replayed == InvalidXLogRecPtr)
 		return false;
-	*lag = newest > replayed ? newest - replayed : 0;
+	*lag = newest > node->replayed ? newest - node->replayed : 0;
 	return true;
 }
 
 static void
-describe_standby(Row *row, const PgstSnapshot *snapshot, const PgstHost *self)
+describe_standby(Row *row, const PgstNodeFacts *node, const PgstSnapshot *snapshot,
+				 const PgstHost *self)
 {
-	ReceiverState receiver = read_receiver();
-	TimeLineID timeline = 0;
-	XLogRecPtr replayed = GetXLogReplayRecPtr(&timeline);
 	uint64 lag = 0;
-	bool lag_known = local_lag_bytes(snapshot, &receiver, replayed, timeline, &lag);
+	bool lag_known = local_lag_bytes(snapshot, node, &lag);
 
-	add(row, timeline != 0, Int32GetDatum((int32) timeline));
-	add(row, replayed != InvalidXLogRecPtr, LSNGetDatum(replayed));
+	add(row, node->timeline != 0, Int32GetDatum((int32) node->timeline));
+	add(row, node->replayed != InvalidXLogRecPtr, LSNGetDatum(node->replayed));
 	add_number(row, lag_known, lag);
 	add_number(row, self != NULL && self->has_lag_ms, self != NULL ? self->lag_ms : 0);
-	add(row, true, BoolGetDatum(receiver.streaming));
-	add(row, true, BoolGetDatum(pgst_replay_paused()));
+	add(row, true, BoolGetDatum(node->streaming));
+	add(row, true, BoolGetDatum(node->replay_paused));
 	add_text(row, self != NULL ? self->sync_state : NULL);
 	add_text(row, self != NULL ? self->upstream : NULL);
 }
 
 static void
-describe_primary(Row *row)
+describe_primary(Row *row, const PgstNodeFacts *node)
 {
-	add(row, true, Int32GetDatum((int32) pgst_insertion_timeline()));
-	add(row, true, LSNGetDatum(GetXLogWriteRecPtr()));
+	add(row, true, Int32GetDatum((int32) node->timeline));
+	add(row, true, LSNGetDatum(node->written));
 	add_number(row, true, 0);
 	add_number(row, true, 0);
 	add(row, false, (Datum) 0); /* streaming */
@@ -476,20 +451,23 @@ pg_status_local(PG_FUNCTION_ARGS)
 {
 	TupleDesc descriptor;
 	PgstSnapshot *snapshot;
-	bool standby = RecoveryInProgress();
+	PgstNodeFacts node;
+	bool standby;
 	Row row = {.columns = 0};
 
 	need_shared_memory();
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	snapshot = pgst_copy_snapshot();
+	pgst_node_facts(&node);
+	standby = node.written == InvalidXLogRecPtr;
 
 	add_text(&row, standby ? "standby" : "primary");
-	add_text(&row, pgst_node_state() == PGST_NODE_STOPPING ? "stopping" : "running");
+	add_text(&row, node.state == PGST_NODE_STOPPING ? "stopping" : "running");
 	if (standby)
-		describe_standby(&row, snapshot, find_self(snapshot));
+		describe_standby(&row, &node, snapshot, find_self(snapshot));
 	else
-		describe_primary(&row);
+		describe_primary(&row, &node);
 	/* in maintenance: never, as long as nothing can put it there */
 	add(&row, true, BoolGetDatum(false));
 
