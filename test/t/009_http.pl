@@ -4,61 +4,31 @@ use strict;
 use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
-use IO::Socket::INET;
-use JSON::PP;
 use PgStatus;
-use PostgreSQL::Test::Cluster;
+use PgStatus::Http;
 use Test::More;
-
-# Sends bytes, returns all that comes until the server ends the connection.
-sub ask {
-    my ($port, $bytes) = @_;
-    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 60) or return '';
-    print $socket $bytes;
-    local $/;
-    return <$socket> // '';
-}
-
-sub get {
-    my ($port, $path, $method, @headers) = @_;
-    $method //= 'GET';
-    my $answer = ask($port, join("\r\n", "$method $path HTTP/1.0", @headers, '', ''));
-    my ($status, $body) = $answer =~ m{\AHTTP/1\.1 (\d+) .*?\r\n\r\n(.*)\z}s or return (0, $answer);
-    return ($status, $body);
-}
 
 my @nodes = start_three();
 my ($primary, $standby1, $standby2) = @nodes;
-my (%http, %check);
-foreach my $node (@nodes) {
-    $http{ $node->name }  = PostgreSQL::Test::Cluster::get_free_port();
-    $check{ $node->name } = PostgreSQL::Test::Cluster::get_free_port();
-    set_conf($node, 'pg_status.http_port' => $http{ $node->name }, 'pg_status.check_port' => $check{ $node->name });
-}
-sub discover { my ($node, $path, @more) = @_; return get($http{ $node->name }, $path, @more) }
-sub code { my ($node, $path, @more) = @_; return (get($check{ $node->name }, $path, @more))[0] }
-sub line { my ($node, $command) = @_; return ask($check{ $node->name }, "$command\n") }
-foreach my $node (@nodes) {
-    wait_for('the ports of ' . $node->name, sub { code($node, '/liveness') == 200 && (discover($node, '/live'))[0] == 200 });
-}
+open_http(@nodes);
 
 subtest 'discovery' => sub {
     foreach my $node (@nodes) {
-        is_deeply([ discover($node, '/master') ], [ 200, name_of($primary) ], $node->name . ' names the primary');
+        is_deeply([ (discover($node, '/master'))[ 0, 1 ] ], [ 200, name_of($primary) ], $node->name . ' names the primary');
     }
     my %turns;
     $turns{ (discover($standby1, '/replica'))[1] }++ for 1 .. 6;
     is_deeply(\%turns, { name_of($standby1) => 3, name_of($standby2) => 3 }, 'each standby has three turns of six');
-    my ($status, $body) = discover($primary, '/master', 'GET', 'Accept: application/json');
-    is_deeply(decode_json($body), { host => name_of($primary), dc => undef, geo => undef }, 'the same as JSON');
-    my $hosts = decode_json((discover($primary, '/hosts'))[1]);
+    is_deeply(json_of(discover($primary, '/master', 'GET', 'Accept: application/json')),
+        { host => name_of($primary), dc => undef, geo => undef }, 'the same as JSON');
+    my $hosts = json_of(discover($primary, '/hosts'));
     is(join(' ', map { $_->{host} } @$hosts), join(' ', map { name_of($_) } @nodes), '/hosts, in configured order');
     is((discover($primary, '/status?host=' . name_of($standby1)))[0], 200, '/status of a host');
     is((discover($primary, '/status?host=nobody'))[0], 404, 'and of none');
-    is_deeply([ discover($primary, '/replica?lag_ms=abc') ], [ 400, '{"error_text": "Invalid lag_ms"}' ], 'a bad parameter');
+    is_deeply([ (discover($primary, '/replica?lag_ms=abc'))[ 0, 1 ] ], [ 400, '{"error_text": "Invalid lag_ms"}' ], 'a bad parameter');
     is((discover($primary, '/replica', 'POST'))[0], 405, 'only GET');
     is((discover($primary, '/'))[0], 404, 'no page here');
-    is(ask($http{primary}, "master\n"), name_of($primary) . "\n", 'as a bare line');
+    is(ask(discovery_port($primary), "master\n"), name_of($primary) . "\n", 'as a bare line');
 };
 
 subtest 'checks of this node' => sub {
@@ -81,7 +51,7 @@ subtest 'checks of this node' => sub {
     }
     is_deeply([ map { code($_, '/primary', 'OPTIONS') } @nodes ], [ 200, 503, 503 ], 'OPTIONS gets the same code');
     is_deeply([ map { code($_, '/replica', 'HEAD') } @nodes ], [ 503, 200, 200 ], 'and HEAD');
-    is((get($check{standby1}, '/primary', 'DELETE'))[0], 405, 'nothing else');
+    is(code($standby1, '/primary', 'DELETE'), 405, 'nothing else');
 };
 
 subtest 'agent replies' => sub {
