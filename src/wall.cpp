@@ -260,7 +260,10 @@ PgstStatus pgst_poller_configure(PgstPoller* poller, const PgstPollerSettings* s
                                  PgstMessage* why) noexcept {
   return Caught(why, [&] {
     auto converted = Convert(*settings);
-    if (!converted) return Invalid(why, converted.error());
+    if (!converted) {
+      poller->poller.RefuseSettings();
+      return Invalid(why, converted.error());
+    }
     poller->poller.Configure(std::move(converted.value()));
     return PGST_OK;
   });

@@ -10,27 +10,8 @@
 namespace pg_status {
 namespace {
 
-constexpr std::string_view kPort = "check";
 constexpr std::string_view kMethods = "GET, HEAD, OPTIONS";
-
-// An answer as GET would get it.
-struct Answer {
-  int status = 200;
-  std::string_view type;
-  std::string body;
-};
-
-void Append(const Answer& answer, const Request& request, bool close, std::string& out) {
-  const bool options = request.method == Method::kOptions;
-  HeadFields fields;
-  fields.port = kPort;
-  if (!options && !answer.body.empty()) fields.content_type = answer.type;
-  fields.content_length = options ? 0 : answer.body.size();
-  if (options || answer.status == 405) fields.allow = kMethods;
-  AppendStatus(answer.status, PersistenceFor(request, close), out);
-  AppendFields(fields, out);
-  if (request.method != Method::kHead && !options) out.append(answer.body);
-}
+constexpr std::string_view kAgentPath = "/agent";
 
 // Texts of complaints need no escaping: they are all ours. To what is no path there is nothing to
 // say.
@@ -42,9 +23,41 @@ std::string ErrorJson(Complaint complaint) {
   return json;
 }
 
-Answer AnswerTo(const World& world, std::string_view version, const Request& request) {
-  const Finding finding = Examine(world, request);
-  Answer answer{finding.code(), kJsonType, ""};
+std::string_view PathLabel(const Request& request) {
+  if (!request.path_ok) return Traffic::kOtherPath;
+  if (request.line && request.path == kAgentPath) return kAgentPath;
+  const std::string_view path = KnownPath(request.path);
+  return path.empty() ? Traffic::kOtherPath : path;
+}
+
+// The status that says the same as an agent's reply. Its word of health comes first.
+int StatusOfReply(std::string_view reply) {
+  const std::string_view word = reply.substr(0, reply.find(' '));
+  if (word == "up") return 200;
+  return word == "fail" ? 400 : 503;
+}
+
+}  // namespace
+
+Check::Check(const World& world, std::string_view version, Traffic& traffic)
+    : world_(world), version_(version), traffic_(traffic) {}
+
+std::string_view Check::Current(Kept& kept, void (*write)(const World& world, std::string& out)) {
+  const Stamp now = Stamp::Of(world_);
+  if (kept.stamp == now) return kept.text;
+  // The stamp is put on last: what running out of memory left unfinished must not count as written.
+  kept.stamp.reset();
+  kept.text.clear();
+  write(world_, kept.text);
+  kept.stamp = now;
+  return kept.text;
+}
+
+Check::Answer Check::AnswerTo(const Request& request) {
+  const Finding finding = Examine(world_, request);
+  Answer answer;
+  answer.status = finding.code();
+  answer.type = kJsonType;
   if (answer.status != 200 && answer.status != 503) {
     answer.body = ErrorJson(finding.complaint);
     return answer;
@@ -53,40 +66,58 @@ Answer AnswerTo(const World& world, std::string_view version, const Request& req
     case Content::kNothing:
       break;
     case Content::kNode:
-      AppendNode(world, version, answer.body);
+      AppendNode(world_, version_, answer.body);
       break;
     case Content::kCluster:
-      AppendCluster(world, answer.body);
+      answer.rest = Current(cluster_, AppendCluster);
       break;
     case Content::kMetrics:
       answer.type = kMetricsType;
-      answer.body = RenderMetrics(world, version);
+      AppendNodeMetrics(world_, version_, traffic_, answer.body);
+      answer.rest = Current(host_metrics_, AppendHostMetrics);
       break;
   }
   return answer;
 }
 
-}  // namespace
-
-Check::Check(const World& world, std::string_view version) : world_(world), version_(version) {}
+void Check::Append(const Answer& answer, const Request& request, bool close, std::string& out) {
+  const bool options = request.method == Method::kOptions;
+  HeadFields fields;
+  fields.port = PortWord(Port::kCheck);
+  if (!options && answer.size() > 0) fields.content_type = answer.type;
+  fields.content_length = options ? 0 : answer.size();
+  if (options || answer.status == 405) fields.allow = kMethods;
+  AppendStatus(answer.status, PersistenceFor(request, close), out);
+  AppendFields(fields, out);
+  if (request.method == Method::kHead || options) return;
+  out.append(answer.body);
+  out.append(answer.rest);
+}
 
 void Check::AnswerHttp(const Request& request, bool close, std::string& out) {
+  Answer answer;
   if (request.method == Method::kOther) {
-    Append({405, "", ""}, request, close, out);
+    answer.status = 405;
   } else if (request.path_ok && request.has_body) {
-    Append({413, "", ""}, request, true, out);
+    answer.status = 413;
+    close = true;
   } else {
-    Append(AnswerTo(world_, version_, request), request, close, out);
+    answer = AnswerTo(request);
   }
+  traffic_.Count(port(), PathLabel(request), answer.status);
+  Append(answer, request, close, out);
 }
 
 void Check::AnswerLine(const Request& request, std::string& out) {
-  out.append(AgentLine(world_, request));
+  const std::string reply = AgentLine(world_, request);
+  traffic_.Count(port(), PathLabel(request), StatusOfReply(reply));
+  out.append(reply);
 }
 
 void Check::AnswerBad(int status, std::string_view help, std::string& out) {
+  traffic_.Count(port(), Traffic::kOtherPath, status);
   HeadFields fields;
-  fields.port = kPort;
+  fields.port = PortWord(Port::kCheck);
   if (!help.empty()) fields.content_type = kTextType;
   fields.content_length = help.size();
   AppendStatus(status, Persistence::kClose, out);
@@ -95,7 +126,7 @@ void Check::AnswerBad(int status, std::string_view help, std::string& out) {
 }
 
 // Read as a line command, so that SQL and a person at a terminal may write the same.
-int Check::Code(std::string_view path_and_query) const {
+int CheckCode(const World& world, std::string_view path_and_query) {
   if (!path_and_query.empty() && path_and_query.front() == '/') path_and_query.remove_prefix(1);
   std::string line(path_and_query);
   if (line.find('\n') != std::string::npos) return CodeOf(Complaint::kBrokenPath);
@@ -104,7 +135,7 @@ int Check::Code(std::string_view path_and_query) const {
   reader.Feed(line);
   const bool understood = reader.Next() == RequestReader::Status::kRequest && reader.request().line;
   if (!understood) return CodeOf(Complaint::kBrokenPath);
-  return Examine(world_, reader.request()).code();
+  return Examine(world, reader.request()).code();
 }
 
 }  // namespace pg_status

@@ -3,10 +3,13 @@
 // words; the facts are in World.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "answer/client.hpp"
+#include "answer/stamp.hpp"
+#include "answer/traffic.hpp"
 #include "answer/world.hpp"
 
 #include "base/cpp_only.hpp"
@@ -15,19 +18,44 @@ namespace pg_status {
 
 class Check : public Service {
  public:
-  Check(const World& world, std::string_view version);
+  // traffic: where its answers are counted; /metrics tells of all that is counted there.
+  Check(const World& world, std::string_view version, Traffic& traffic);
+
+  Port port() const override { return Port::kCheck; }
 
   void AnswerHttp(const Request& request, bool close, std::string& out) override;
   void AnswerLine(const Request& request, std::string& out) override;
   void AnswerBad(int status, std::string_view help, std::string& out) override;
 
-  // The HTTP code that GET <path> would get, for SQL; the path may lack its leading slash.
-  int Code(std::string_view path_and_query) const;
-
  private:
+  // What is told of the hosts, however many there are, is written once for each snapshot.
+  struct Kept {
+    std::optional<Stamp> stamp;  // nullopt: never written
+    std::string text;
+  };
+  // An answer as GET would get it. What is long stays where it is kept.
+  struct Answer {
+    int status = 200;
+    std::string_view type;
+    std::string body;
+    std::string_view rest;  // of the body
+
+    std::size_t size() const { return body.size() + rest.size(); }
+  };
+
+  Answer AnswerTo(const Request& request);
+  std::string_view Current(Kept& kept, void (*write)(const World& world, std::string& out));
+  static void Append(const Answer& answer, const Request& request, bool close, std::string& out);
+
   const World& world_;
   const std::string version_;
+  Traffic& traffic_;
+  Kept cluster_;
+  Kept host_metrics_;
 };
+
+// The HTTP code that GET <path> would get, for SQL; the path may lack its leading slash.
+int CheckCode(const World& world, std::string_view path_and_query);
 
 // The agent line for a command such as "replica?lag=10MB" (without newline), its own newline
 // included.

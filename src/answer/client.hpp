@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "answer/port.hpp"
 #include "answer/request.hpp"
 #include "base/clock.hpp"
 
@@ -24,6 +25,7 @@ namespace pg_status {
 class Service {
  public:
   virtual ~Service() = default;
+  virtual Port port() const = 0;
   // Appends the whole answer to an HTTP request: head and body. `close`: the head must say that the
   // connection ends.
   virtual void AnswerHttp(const Request& request, bool close, std::string& out) = 0;

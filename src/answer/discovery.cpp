@@ -14,8 +14,6 @@
 namespace pg_status {
 namespace {
 
-constexpr std::string_view kPort = "discovery";
-
 // What there is to say. All before kOk is the same for every such request and written in kFixed.
 enum class Outcome : std::uint8_t {
   kWrongMethod,
@@ -97,6 +95,15 @@ const Endpoint* EndpointAt(std::string_view path) {
   return nullptr;
 }
 
+std::string_view PathLabel(const Request& request) {
+  const Endpoint* const endpoint = request.path_ok ? EndpointAt(request.path) : nullptr;
+  return endpoint == nullptr ? Traffic::kOtherPath : endpoint->path;
+}
+
+int StatusOf(Outcome outcome) {
+  return outcome < Outcome::kOk ? kFixed[static_cast<std::size_t>(outcome)].status : 200;
+}
+
 // False: there is such a parameter, and it is not a number.
 bool ReadNumber(const Request& request, std::string_view name, std::optional<std::uint64_t>& to) {
   const std::optional<std::string_view> text = request.Parameter(name);
@@ -156,7 +163,7 @@ WallUs MadeWall(const World& world) {
 void AppendRest(std::string_view content_type, std::string_view allow, std::string_view body,
                 std::string& out) {
   HeadFields fields;
-  fields.port = kPort;
+  fields.port = PortWord(Port::kDiscovery);
   fields.content_type = content_type;
   fields.content_length = body.size();
   fields.allow = allow;
@@ -196,8 +203,9 @@ struct Discovery::Finding {
   std::uint32_t host = 0;  // with kHost and kHostStatus
 };
 
-Discovery::Discovery(const World& world, Chooser chooser, std::string_view version)
-    : world_(world), chooser_(std::move(chooser)), version_(version) {}
+Discovery::Discovery(const World& world, Chooser chooser, std::string_view version,
+                     Traffic& traffic)
+    : world_(world), chooser_(std::move(chooser)), version_(version), traffic_(traffic) {}
 
 // The order is part of the promise: what is wrong with the request as such, then whether there is
 // such a path, then whether anything is known, then the parameters.
@@ -246,6 +254,7 @@ Discovery::Finding Discovery::FindStatus(const Request& request) const {
 
 void Discovery::AnswerHttp(const Request& request, bool close, std::string& out) {
   const Finding finding = Find(request);
+  traffic_.Count(port(), PathLabel(request), StatusOf(finding.outcome));
   const Persistence persistence = PersistenceFor(request, close);
   switch (finding.outcome) {
     case Outcome::kOk:
@@ -273,6 +282,7 @@ void Discovery::AnswerHttp(const Request& request, bool close, std::string& out)
 
 void Discovery::AnswerLine(const Request& request, std::string& out) {
   const Finding finding = Find(request);
+  traffic_.Count(port(), PathLabel(request), StatusOf(finding.outcome));
   switch (finding.outcome) {
     case Outcome::kOk:
       AppendLine(kOkText, out);
@@ -297,6 +307,7 @@ void Discovery::AnswerLine(const Request& request, std::string& out) {
 }
 
 void Discovery::AnswerBad(int status, std::string_view help, std::string& out) {
+  traffic_.Count(port(), Traffic::kOtherPath, status);
   AppendAnswer(status, Persistence::kClose, kTextType, help, out);
 }
 
@@ -324,7 +335,7 @@ const Discovery::Kept& Discovery::HostList() {
   return host_list_;
 }
 
-bool Discovery::IsCurrent(const Kept& kept) const { return kept.stamp == StampOfNow(); }
+bool Discovery::IsCurrent(const Kept& kept) const { return kept.stamp == Stamp::Of(world_); }
 
 // The stamp is put on last: what running out of memory left unfinished must not count as written.
 void Discovery::Keep(std::string_view content_type, std::string_view body, Kept& kept) const {
@@ -332,11 +343,7 @@ void Discovery::Keep(std::string_view content_type, std::string_view body, Kept&
   kept.bytes.clear();
   AppendRest(content_type, "", body, kept.bytes);
   kept.body_at = kept.bytes.size() - body.size();
-  kept.stamp = StampOfNow();
-}
-
-Discovery::Stamp Discovery::StampOfNow() const {
-  return {world_.snapshot->generation, world_.snapshot->made_mono};
+  kept.stamp = Stamp::Of(world_);
 }
 
 }  // namespace pg_status

@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "answer/client.hpp"
+#include "answer/stamp.hpp"
+#include "answer/traffic.hpp"
 #include "answer/world.hpp"
 #include "base/clock.hpp"
 #include "choose/choose.hpp"
@@ -28,22 +30,16 @@ using Chooser = std::function<Choice(const World& world, const Wish& wish)>;
 
 class Discovery : public Service {
  public:
-  Discovery(const World& world, Chooser chooser, std::string_view version);
+  // traffic: where its answers are counted.
+  Discovery(const World& world, Chooser chooser, std::string_view version, Traffic& traffic);
+
+  Port port() const override { return Port::kDiscovery; }
 
   void AnswerHttp(const Request& request, bool close, std::string& out) override;
   void AnswerLine(const Request& request, std::string& out) override;
   void AnswerBad(int status, std::string_view help, std::string& out) override;
 
  private:
-  // Tells snapshots apart. A poller that was started anew may count its generations anew, so the
-  // moment counts as well.
-  struct Stamp {
-    std::uint64_t generation;
-    MonoUs made_mono;
-    bool operator==(const Stamp& other) const {
-      return generation == other.generation && made_mono == other.made_mono;
-    }
-  };
   // An answer from its header fields to the end of its body, as it is in one snapshot.
   struct Kept {
     std::optional<Stamp> stamp;  // nullopt: never written
@@ -67,11 +63,11 @@ class Discovery : public Service {
   const Kept& HostList();
   bool IsCurrent(const Kept& kept) const;
   void Keep(std::string_view content_type, std::string_view body, Kept& kept) const;
-  Stamp StampOfNow() const;
 
   const World& world_;
   const Chooser chooser_;
   const std::string version_;
+  Traffic& traffic_;
   std::vector<KeptNames> names_;  // one per host
   Kept host_list_;
   std::string scratch_;  // a body that is not kept

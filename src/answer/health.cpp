@@ -232,6 +232,11 @@ int CodeOf(Complaint complaint) { return RuleOf(complaint).code; }
 
 std::string_view TextOf(Complaint complaint) { return RuleOf(complaint).text; }
 
+std::string_view KnownPath(std::string_view path) {
+  const HealthPath* const known = PathAt(path);
+  return known == nullptr ? std::string_view() : known->path;
+}
+
 Finding Examine(const World& world, const Request& request) {
   Finding finding;
   const HealthPath* const path = PathAt(request.path);

@@ -52,6 +52,9 @@ struct Finding {
   int code() const { return CodeOf(complaint); }
 };
 
+// The path as the table of paths has it; "" when there is no such path.
+std::string_view KnownPath(std::string_view path);
+
 // What a GET of this path comes to; the method is not looked at.
 Finding Examine(const World& world, const Request& request);
 

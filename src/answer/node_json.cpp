@@ -1,8 +1,5 @@
 // This node and the cluster as JSON. What is not known is left out, or null where readers count on
 // the key. Knows nothing of HTTP, nor of what follows from these facts.
-//
-// The `replication` array of Patroni (a primary's own senders) is not written: the snapshot tells
-// of hosts, not of connections.
 #include "answer/node_json.hpp"
 
 #include <algorithm>
@@ -89,6 +86,25 @@ void WriteReplication(const World& world, PgstRole role, JsonWriter& json) {
   const SyncState sync = OwnSyncState(world);
   if (sync == SyncState::kSync) json.Flag("sync_standby", true);
   if (sync == SyncState::kQuorum) json.Flag("quorum_standby", true);
+}
+
+// Who streams from this node; nothing when nobody does, or it is not known.
+void WriteSenders(const World& world, JsonWriter& json) {
+  const PgstSnapshot& snapshot = *world.snapshot;
+  const std::uint32_t count = std::min<std::uint32_t>(snapshot.sender_count, PGST_MAX_SENDERS);
+  if (!IsFresh(world) || count == 0) return;
+  json.BeginList("replication");
+  for (const PgstSender* sender = snapshot.senders; sender != snapshot.senders + count; ++sender) {
+    json.Begin();
+    json.Text("usename", TextOf(sender->usename));
+    json.Text("application_name", TextOf(sender->application_name));
+    json.TextOrNull("client_addr", TextOf(sender->client_addr));
+    json.Text("state", TextOf(sender->state));
+    json.Text("sync_state", TextOf(sender->sync_state));
+    json.Number("sync_priority", static_cast<std::uint64_t>(std::max(sender->sync_priority, 0)));
+    json.End();
+  }
+  json.EndList();
 }
 
 // When any host was last heard of, in seconds; 0 never.
@@ -208,6 +224,7 @@ void AppendNode(const World& world, std::string_view version, std::string& out) 
   json.Begin();
   WriteServer(world.node, role, json);
   WriteReplication(world, role, json);
+  WriteSenders(world, json);
   WriteCluster(world, json);
   WriteMember(world, version, json);
   WriteOwn(world, version, role, json);

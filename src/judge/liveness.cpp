@@ -19,6 +19,7 @@ void SetLiveness(HostVerdict& host, Liveness liveness, MonoUs when) {
   if (host.liveness == liveness) return;
   host.liveness = liveness;
   host.last_change = when;
+  ++host.tally.changes;
 }
 
 // One start of one server.
@@ -80,6 +81,7 @@ void RecordFailure(HostVerdict& host, const Observation& observation, const Limi
 
 void RecordObservation(HostVerdict& host, const Observation& observation, const Limits& limits) {
   host.checked = true;
+  CountProbe(observation, host.tally);
   host.last_outcome = observation.outcome;
   host.last_check = observation.finished;
   if (observation.outcome == Outcome::kOk) {

@@ -11,6 +11,7 @@
 
 #include "base/clock.hpp"
 #include "base/lsn.hpp"
+#include "judge/tally.hpp"
 #include "probe/observation.hpp"
 
 #include "base/cpp_only.hpp"
@@ -43,6 +44,7 @@ struct HostVerdict {
   MonoUs last_change = 0;    // liveness or role changed
   MonoUs primary_since = 0;  // end of the first of the unbroken row of good probes that saw this
                              // server as a primary; 0 = none
+  Tally tally;
 
   Role role = Role::kUnknown;   // kUnknown unless up or suspect
   bool chosen_primary = false;  // the one that "primary" means

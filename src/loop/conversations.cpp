@@ -26,10 +26,11 @@ bool TryAgain(int error) { return error == EAGAIN || error == EWOULDBLOCK || err
 
 }  // namespace
 
-Conversations::Conversations(EventLoop& loop, DrainQueue& drain,
+Conversations::Conversations(EventLoop& loop, DrainQueue& drain, Traffic& traffic,
                              std::function<void()> before_answers, std::function<void()> drained)
     : loop_(loop),
       drain_(drain),
+      traffic_(traffic),
       before_answers_(std::move(before_answers)),
       drained_(std::move(drained)),
       tick_(loop.NewTimer(this)) {}
@@ -53,6 +54,7 @@ void Conversations::Add(int fd, Service& service, MonoUs now) {
   talks_.emplace_back(*this, fd, service, limits_, now);
   Talk& talk = talks_.back();
   talk.self = std::prev(talks_.end());
+  ++traffic_.of(talk.port).open;
   ArmTick();
   // Most clients have sent their request by the time they are accepted.
   Ready(talk, UV_READABLE);
@@ -69,6 +71,7 @@ bool Conversations::MakeRoom() {
 }
 
 void Conversations::Refuse(int fd, Service& service, MonoUs now) {
+  ++traffic_.of(service.port()).rejected;
   std::string answer;
   service.AnswerBad(503, "too many clients", answer);
   // What does not fit is not worth waiting for.
@@ -119,6 +122,7 @@ bool Conversations::Send(Talk& talk, MonoUs now) {
     const ssize_t sent = send(talk.fd, output.data(), output.size(), kSendFlags);
     if (sent < 0 && TryAgain(errno)) return true;
     if (sent < 0) {
+      ++traffic_.of(talk.port).write_failures;
       Drop(talk);
       return false;
     }
@@ -164,6 +168,7 @@ void Conversations::Finish(Talk& talk, MonoUs now) {
 }
 
 void Conversations::Drop(Talk& talk) {
+  --traffic_.of(talk.port).open;
   talk.watch.reset();
   if (talk.fd >= 0) close(talk.fd);
   talks_.erase(talk.self);

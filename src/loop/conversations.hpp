@@ -8,6 +8,7 @@
 #include <list>
 
 #include "answer/client.hpp"
+#include "answer/traffic.hpp"
 #include "loop/drain.hpp"
 #include "loop/event_loop.hpp"
 
@@ -18,10 +19,10 @@ namespace pg_status {
 class Conversations {
  public:
   // drain: takes over sockets that have been answered (its owner looks after it: drained is called
-  // after each). before_answers: called before a client's bytes are answered, to bring what the
-  // answers look at up to date.
-  Conversations(EventLoop& loop, DrainQueue& drain, std::function<void()> before_answers,
-                std::function<void()> drained);
+  // after each). traffic: where clients are counted. before_answers: called before a client's bytes
+  // are answered, to bring what the answers look at up to date.
+  Conversations(EventLoop& loop, DrainQueue& drain, Traffic& traffic,
+                std::function<void()> before_answers, std::function<void()> drained);
   ~Conversations();
   Conversations(const Conversations&) = delete;
   Conversations& operator=(const Conversations&) = delete;
@@ -38,8 +39,9 @@ class Conversations {
  private:
   struct Talk {
     Talk(Conversations& owner, int socket, Service& service, const ClientLimits& limits, MonoUs now)
-        : conversations(owner), fd(socket), client(service, limits, now) {}
+        : conversations(owner), port(service.port()), fd(socket), client(service, limits, now) {}
     Conversations& conversations;
+    const Port port;
     int fd;
     int events = 0;  // what the watcher waits for
     Client client;
@@ -60,6 +62,7 @@ class Conversations {
 
   EventLoop& loop_;
   DrainQueue& drain_;
+  Traffic& traffic_;
   const std::function<void()> before_answers_;
   const std::function<void()> drained_;
   std::size_t most_ = 512;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "answer/port.hpp"
 #include "base/ip_address.hpp"
 #include "base/log_line.hpp"
 #include "loop/event_loop.hpp"
@@ -17,9 +18,6 @@
 #include "base/cpp_only.hpp"
 
 namespace pg_status {
-
-enum class Port : std::uint8_t { kRaw, kDiscovery, kCheck };
-inline constexpr std::size_t kPorts = 3;
 
 class Doors {
  public:

@@ -24,10 +24,10 @@ const PgstSnapshot kNothingKnown{};
 
 Listener::Listener(Server server, std::string_view version)
     : server_(std::move(server)),
-      discovery_(world_, server_.choose, version),
-      check_(world_, version),
+      discovery_(world_, server_.choose, version, traffic_),
+      check_(world_, version, traffic_),
       conversations_(
-          loop_, draining_, [this] { Refresh(); }, [this] { ScheduleLook(); }),
+          loop_, draining_, traffic_, [this] { Refresh(); }, [this] { ScheduleLook(); }),
       doors_(
           loop_,
           [this](Port port, int fd, const IpAddress& from, MonoUs now) {
@@ -65,7 +65,7 @@ void Listener::Refresh() {
 void Listener::Visited(Port port, int fd, const IpAddress& from, MonoUs now) {
   if (!IsAllowed(settings_.allowed, from)) {
     close(fd);
-    Refused(from, now);
+    Refused(port, from, now);
     return;
   }
   switch (port) {
@@ -81,8 +81,9 @@ void Listener::Visited(Port port, int fd, const IpAddress& from, MonoUs now) {
   }
 }
 
-void Listener::Refused(const IpAddress& from, MonoUs now) {
+void Listener::Refused(Port port, const IpAddress& from, MonoUs now) {
   ++refused_;
+  ++traffic_.of(port).rejected;
   if (refused_told_ != 0 && now - refused_told_ < kTellRefusalsUs) return;
   refused_told_ = now;
   Log({LogLine::Level::kInfo,
@@ -95,6 +96,7 @@ void Listener::Refused(const IpAddress& from, MonoUs now) {
 // socket's buffer; if the client has gone in the meantime there is nobody to tell.
 void Listener::AnswerRaw(int fd, MonoUs now) {
   const std::string_view line = RawLine(server_.node_state());
+  traffic_.Count(Port::kRaw, "", line.substr(0, line.size() - 1));
   int flags = 0;
 #ifdef MSG_NOSIGNAL
   flags |= MSG_NOSIGNAL;
@@ -103,6 +105,7 @@ void Listener::AnswerRaw(int fd, MonoUs now) {
   flags |= MSG_MORE;  // leaves together with the end of the stream
 #endif
   if (send(fd, line.data(), line.size(), flags) < 0 || shutdown(fd, SHUT_WR) != 0) {
+    ++traffic_.of(Port::kRaw).write_failures;
     close(fd);
     return;
   }

@@ -12,6 +12,7 @@
 #include "answer/check.hpp"
 #include "answer/discovery.hpp"
 #include "answer/raw_line.hpp"
+#include "answer/traffic.hpp"
 #include "answer/world.hpp"
 #include "base/ip_address.hpp"
 #include "base/log_line.hpp"
@@ -68,7 +69,7 @@ class Listener {
  private:
   void Visited(Port port, int fd, const IpAddress& from, MonoUs now);
   void AnswerRaw(int fd, MonoUs now);
-  void Refused(const IpAddress& from, MonoUs now);
+  void Refused(Port port, const IpAddress& from, MonoUs now);
   void Refresh();
   void ScheduleLook();
   void Log(LogLine line);
@@ -77,6 +78,7 @@ class Listener {
   const Server server_;
   ListenerSettings settings_;
   World world_;
+  Traffic traffic_;
   Discovery discovery_;
   Check check_;
   DrainQueue draining_;

@@ -41,7 +41,7 @@ Poller::Peer::Peer(Poller& owner, HostEntry host, std::unique_ptr<Link> link)
 
 Poller::Poller(PollerSettings settings) {
   judge_timer_ = loop_.NewTimer(this);
-  Configure(std::move(settings));
+  Apply(std::move(settings));
 }
 
 // Watchers go before the connections they watch: libuv must not find a descriptor closed behind its
@@ -52,6 +52,18 @@ Poller::~Poller() {
 }
 
 void Poller::Configure(PollerSettings settings) {
+  ++reloads_;
+  reload_refused_ = false;
+  Apply(std::move(settings));
+}
+
+void Poller::RefuseSettings() {
+  ++reloads_;
+  reload_refused_ = true;
+  Publish(EventLoop::Now());
+}
+
+void Poller::Apply(PollerSettings settings) {
   if (!settings.connection.wants_gss) ShutOutKerberos();
   ReplacePeers(settings.hosts, settings.connection, settings.connection == settings_.connection);
   const bool same_timeout = settings.limits.poll_timeout_us == settings_.limits.poll_timeout_us;
@@ -290,6 +302,8 @@ WallUs Poller::WallTime(MonoUs now) {
 
 void Poller::Publish(MonoUs now) {
   auto* snapshot = reinterpret_cast<PgstSnapshot*>(snapshot_memory_.data());
+  settings_.local.reloads = reloads_;
+  settings_.local.reload_refused = reload_refused_;
   BuildSnapshot(cluster_, settings_.hosts, settings_.limits, settings_.local, now, WallTime(now),
                 *snapshot);
   snapshot_new_ = true;

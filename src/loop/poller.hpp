@@ -41,6 +41,9 @@ class Poller {
   // the connection's settings changed. After std::bad_alloc the poller is of no use any more.
   void Configure(PollerSettings settings);
 
+  // New settings came that do not fit together; those there are stay in force.
+  void RefuseSettings();
+
   // Asks every host now, whatever its turn.
   void ProbeNow();
 
@@ -56,6 +59,8 @@ class Poller {
   bool TakeLogLine(LogLine& line);
 
  private:
+  void Apply(PollerSettings settings);
+
   static constexpr MonoUs kNotArmed = -1;
 
   // One host with its connection and its clock.
@@ -106,6 +111,8 @@ class Poller {
 
   std::vector<std::uint64_t> snapshot_memory_;  // a PgstSnapshot with room for max_hosts
   bool snapshot_new_ = false;
+  std::uint64_t reloads_ = 0;
+  bool reload_refused_ = false;
   std::deque<LogLine> log_;
   std::uint64_t log_dropped_ = 0;
   std::int64_t log_allowance_ = 0;  // lines that may be logged now

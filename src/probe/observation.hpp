@@ -20,6 +20,7 @@ namespace pg_status {
 // One row of the peer's pg_stat_replication (PostgreSQL manual, "pg_stat_replication"): somebody
 // streams from it.
 struct Sender {
+  std::string usename;
   std::string application_name;
   std::string client_addr;  // "" over a Unix-domain socket
   std::string state;        // startup, catchup, streaming, backup, stopping

@@ -38,6 +38,7 @@ enum Column : std::size_t {
   kReceiverLatestEnd,
   kNodeState,
   kSenderPid,
+  kSenderUser,
   kSenderName,
   kSenderAddress,
   kSenderState,
@@ -75,7 +76,7 @@ constexpr std::string_view kQuery =
     " CASE WHEN f.in_recovery THEN pg_catalog.pg_is_wal_replay_paused() END,"
     " w.pid, w.status, w.sender_host, w.sender_port, w.received_tli, w.latest_end_lsn,"
     " pg_catalog.current_setting('pg_status.node_state', true),"
-    " s.pid, s.application_name, pg_catalog.host(s.client_addr), s.state, s.sync_state,"
+    " s.pid, s.usename, s.application_name, pg_catalog.host(s.client_addr), s.state, s.sync_state,"
     " s.sync_priority"
     " FROM (SELECT pg_catalog.pg_is_in_recovery() AS in_recovery OFFSET 0) f"
     " CROSS JOIN pg_catalog.pg_control_system() cs"
@@ -209,6 +210,7 @@ std::string ReadSenders(const Rows& rows, Facts& facts) {
       continue;
     }
     Sender sender;
+    sender.usename = row.Text(kSenderUser);
     sender.application_name = row.Text(kSenderName);
     sender.client_addr = row.Text(kSenderAddress);
     sender.state = row.Text(kSenderState);

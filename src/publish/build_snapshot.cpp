@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <type_traits>
@@ -23,13 +24,16 @@ static_assert(std::is_trivially_copyable_v<PgstHost> && std::is_standard_layout_
 static_assert(std::is_trivially_copyable_v<PgstSnapshot> &&
               std::is_standard_layout_v<PgstSnapshot>);
 
-constexpr std::size_t kHostTextsBefore = PGST_NAME_SIZE + PGST_HOSTNAME_SIZE + 2 * PGST_LABEL_SIZE;
+constexpr std::size_t kHostTextsBefore = PGST_NAME_SIZE + PGST_HOSTNAME_SIZE + 3 * PGST_LABEL_SIZE;
 constexpr std::size_t kHostTextsAfter = 2 * PGST_LABEL_SIZE + PGST_NAME_SIZE + PGST_ERROR_SIZE;
 static_assert(offsetof(PgstHost, weight) == kHostTextsBefore);
 static_assert(offsetof(PgstHost, role) == kHostTextsBefore + 8 + 4);
 static_assert(offsetof(PgstHost, sync_priority) == offsetof(PgstHost, role) + 16);
 static_assert(offsetof(PgstHost, lag_ms) == offsetof(PgstHost, sync_priority) + 5 * 4);
-static_assert(offsetof(PgstHost, replication_state) == offsetof(PgstHost, lag_ms) + 7 * 8);
+static_assert(offsetof(PgstHost, tally) == offsetof(PgstHost, lag_ms) + 7 * 8);
+static_assert(sizeof(PgstTally) == (6 + PGST_DURATION_CLASSES) * 8);
+static_assert(offsetof(PgstHost, replication_state) ==
+              offsetof(PgstHost, tally) + sizeof(PgstTally));
 static_assert(sizeof(PgstHost) == offsetof(PgstHost, replication_state) + kHostTextsAfter);
 
 static_assert(offsetof(PgstSnapshot, generation) == 4 * 4);
@@ -37,8 +41,13 @@ static_assert(offsetof(PgstSnapshot, ready) == offsetof(PgstSnapshot, generation
 static_assert(offsetof(PgstSnapshot, live_primaries) == offsetof(PgstSnapshot, ready) + 4);
 static_assert(offsetof(PgstSnapshot, system_identifier) ==
               offsetof(PgstSnapshot, live_primaries) + 4);
-static_assert(offsetof(PgstSnapshot, dc) == offsetof(PgstSnapshot, system_identifier) + 4 * 8 + 8);
-static_assert(offsetof(PgstSnapshot, hosts) == offsetof(PgstSnapshot, dc) + 2 * PGST_LABEL_SIZE);
+static_assert(offsetof(PgstSnapshot, dc) ==
+              offsetof(PgstSnapshot, system_identifier) + 4 * 8 + 8 + 2 * 8);
+static_assert(sizeof(PgstSender) == 4 * PGST_LABEL_SIZE + PGST_ADDRESS_SIZE + 8);
+static_assert(offsetof(PgstSnapshot, senders) == offsetof(PgstSnapshot, dc) + 2 * PGST_LABEL_SIZE);
+static_assert(offsetof(PgstSnapshot, hosts) ==
+              offsetof(PgstSnapshot, senders) + PGST_MAX_SENDERS * sizeof(PgstSender));
+static_assert(kDurationClasses == PGST_DURATION_CLASSES);
 static_assert(sizeof(PgstSnapshot) == offsetof(PgstSnapshot, hosts) + sizeof(PgstHost));
 
 // One moment on both clocks, to turn the times of the core into times for people.
@@ -87,6 +96,7 @@ void FillIdentity(const HostEntry& entry, PgstHost& host) {
   CopyFixedText(host.hostname, entry.hostname);
   CopyFixedText(host.dc, entry.dc);
   CopyFixedText(host.geo, entry.geo);
+  CopyFixedText(host.application_name, entry.application_name);
   host.weight = entry.weight;
   host.port = entry.port;
 }
@@ -100,6 +110,16 @@ void FillHistory(const HostVerdict& verdict, const Moment& moment, PgstHost& hos
   host.last_success_wall = moment.ToWall(verdict.last_success);
   host.last_change_wall = moment.ToWall(verdict.last_change);
   CopyFixedText(host.last_error, verdict.last_error);
+}
+
+void FillTally(const Tally& tally, PgstTally& to) {
+  to.succeeded = tally.succeeded;
+  to.timed_out = tally.timed_out;
+  to.failed = tally.failed;
+  to.reconnects = tally.connections > 0 ? tally.connections - 1 : 0;
+  to.state_changes = tally.changes;
+  to.duration_us = tally.duration_us;
+  std::copy(tally.durations.begin(), tally.durations.end(), to.durations);
 }
 
 // What was last seen of the server behind the name; a server that is down is still that server.
@@ -167,6 +187,7 @@ PgstHost MakeHost(const HostEntry& entry, const HostVerdict& verdict, bool chose
   FillIdentity(entry, host);
   if (!verdict.checked) return host;
   FillHistory(verdict, moment, host);
+  FillTally(verdict.tally, host.tally);
   if (!verdict.facts) return host;
   FillLastSeen(verdict, *verdict.facts, local, host);
   if (!IsLive(verdict)) return host;
@@ -181,7 +202,7 @@ PgstHost MakeHost(const HostEntry& entry, const HostVerdict& verdict, bool chose
   return host;
 }
 
-// All but hosts[], host_count and primary.
+// All but hosts[], senders[], what counts them, and primary.
 void FillCluster(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
                  const Limits& limits, const LocalNode& local, MonoUs now, PgstSnapshot& out) {
   out.layout = PGST_SNAPSHOT_LAYOUT;
@@ -199,9 +220,31 @@ void FillCluster(const ClusterVerdict& cluster, const std::vector<HostEntry>& en
   const bool reported = !cluster.clock.reports.empty();
   out.newest_lsn = reported ? cluster.clock.reports.back().lsn : kNoLsn;
   out.newest_timeline = reported ? cluster.clock.timeline : 0;
-  out.reserved = 0;
+  out.reloads = local.reloads;
+  out.reload_refused = Flag(local.reload_refused);
   CopyFixedText(out.dc, local.dc);
   CopyFixedText(out.geo, local.geo);
+}
+
+// Who streams from this very server. Of a server that does not answer itself nothing is claimed.
+void FillSenders(const ClusterVerdict& cluster, PgstSnapshot& out) {
+  out.sender_count = 0;
+  std::fill(std::begin(out.senders), std::end(out.senders), PgstSender{});
+  for (std::size_t i = 0; i < out.host_count; ++i) {
+    const HostVerdict& verdict = cluster.hosts[i];
+    if (out.hosts[i].self == 0 || !IsLive(verdict)) continue;
+    for (const Sender& sender : verdict.facts->senders) {
+      if (out.sender_count == PGST_MAX_SENDERS) return;
+      PgstSender& to = out.senders[out.sender_count++];
+      CopyFixedText(to.usename, sender.usename);
+      CopyFixedText(to.application_name, sender.application_name);
+      CopyFixedText(to.client_addr, sender.client_addr);
+      CopyFixedText(to.state, sender.state);
+      CopyFixedText(to.sync_state, sender.sync_state);
+      to.sync_priority = sender.sync_priority;
+    }
+    return;  // the same server under two names has the same ones
+  }
 }
 
 Locality LocalityOf(const std::string& local, const std::vector<HostEntry>& entries,
@@ -231,6 +274,7 @@ void BuildSnapshot(const ClusterVerdict& cluster, const std::vector<HostEntry>& 
     hosts[i] = MakeHost(entries[i], cluster.hosts[i], cluster.primary == i, local, moment);
     if (hosts[i].primary != 0) out.primary = static_cast<std::int32_t>(i);
   }
+  FillSenders(cluster, out);
 }
 
 // With P = the larger of poll_interval and poll_timeout: a host that dies right after a good probe

@@ -15,12 +15,14 @@
 
 namespace pg_status {
 
-// Where this node is and which server it is.
+// Where this node is, which server it is, and how it came by its settings.
 struct LocalNode {
   std::string dc;                       // "" not given
   std::string geo;                      // "" not given
   std::uint64_t system_identifier = 0;  // 0 unknown
   WallUs postmaster_start = 0;          // 0 unknown
+  std::uint64_t reloads = 0;            // since the poller started
+  bool reload_refused = false;          // the last one did not fit together
 };
 
 // Fills `out`, which has room for out.max_hosts hosts (set by the caller, as many as `entries` at

@@ -26,6 +26,10 @@ extern "C" {
 #define PGST_HOSTNAME_SIZE 256 /* a host name, address or socket directory */
 #define PGST_LABEL_SIZE 64     /* dc, geo, application_name, sync_state ... */
 #define PGST_ERROR_SIZE 256    /* the last error, one line */
+#define PGST_ADDRESS_SIZE 64   /* a numeric address */
+
+#define PGST_DURATION_CLASSES 12 /* of probes; judge/tally.hpp has their bounds */
+#define PGST_MAX_SENDERS 32      /* of this node's own; more are left out */
 
 typedef enum PgstRole {
   PGST_ROLE_UNKNOWN = 0,
@@ -40,13 +44,36 @@ typedef enum PgstState {
   PGST_STATE_DOWN = 3
 } PgstState;
 
+/* How the probes of a host went, counted since the poller knows it. */
+typedef struct PgstTally {
+  uint64_t succeeded;
+  uint64_t timed_out;
+  uint64_t failed; /* in any other way */
+  uint64_t reconnects;
+  uint64_t state_changes;
+  uint64_t duration_us; /* of all probes together */
+  uint64_t durations[PGST_DURATION_CLASSES];
+} PgstTally;
+
+/* Somebody who streams from this very server: a row of its pg_stat_replication. */
+typedef struct PgstSender {
+  char usename[PGST_LABEL_SIZE];
+  char application_name[PGST_LABEL_SIZE];
+  char client_addr[PGST_ADDRESS_SIZE]; /* "" over a Unix-domain socket */
+  char state[PGST_LABEL_SIZE];
+  char sync_state[PGST_LABEL_SIZE];
+  int32_t sync_priority;
+  uint32_t reserved; /* keeps the next one at 8 bytes; 0 */
+} PgstSender;
+
 typedef struct PgstHost {
   /* who it is: from the settings */
   char name[PGST_NAME_SIZE];
   char hostname[PGST_HOSTNAME_SIZE];
-  char dc[PGST_LABEL_SIZE];  /* "" not given */
-  char geo[PGST_LABEL_SIZE]; /* "" not given */
-  double weight;             /* 0 = never for reads */
+  char dc[PGST_LABEL_SIZE];               /* "" not given */
+  char geo[PGST_LABEL_SIZE];              /* "" not given */
+  char application_name[PGST_LABEL_SIZE]; /* "" not given */
+  double weight;                          /* 0 = never for reads */
   int32_t port;
 
   /* what it is believed to be */
@@ -78,6 +105,7 @@ typedef struct PgstHost {
   int64_t last_check_wall;
   int64_t last_success_wall;
   int64_t last_change_wall;
+  PgstTally tally;
   char replication_state[PGST_LABEL_SIZE]; /* "" unknown or none */
   char sync_state[PGST_LABEL_SIZE];        /* "" unknown or none */
   char upstream[PGST_NAME_SIZE];           /* "" unknown or none */
@@ -104,9 +132,12 @@ typedef struct PgstSnapshot {
   /* the newest position known of the primary's timeline, to measure this node's own lag in bytes */
   uint64_t newest_lsn;      /* 0 unknown */
   uint32_t newest_timeline; /* its timeline; 0 unknown */
-  uint32_t reserved;
+  uint32_t sender_count;    /* senders[0 .. sender_count - 1] are valid */
+  uint64_t reloads;         /* of the settings, since the poller started */
+  uint64_t reload_refused;  /* 1: the last one did not fit together and is not in force */
   char dc[PGST_LABEL_SIZE]; /* where this node is; "" not given */
   char geo[PGST_LABEL_SIZE];
+  PgstSender senders[PGST_MAX_SENDERS];
   PgstHost hosts[1]; /* max_hosts of them */
 } PgstSnapshot;
 

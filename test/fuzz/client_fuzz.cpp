@@ -55,6 +55,8 @@ class Scribe : public Service {
  public:
   explicit Scribe(std::size_t padding) : padding_(padding) {}
 
+  Port port() const override { return Port::kCheck; }
+
   void AnswerHttp(const Request& request, bool close, std::string& out) override {
     Require(!request.line, "HTTP is no line");
     Require(close == (request.has_body || !request.keep_alive), "closing is said when it is done");

@@ -207,7 +207,7 @@ TEST(AgentPaths, SayYesOrNoAsTheirCodesDo) {
                            "metrics",
                            "replica?lag=10MB"}) {
     for (CheckScene* scene : {&primary, &replica, &starting}) {
-      const int code = Check(scene->world(), "1").Code(path);
+      const int code = CheckCode(scene->world(), path);
       const std::string reply = Reply(*scene, path);
       if (code == 200) {
         EXPECT_EQ(reply, "up ready 100%\n") << path;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -12,16 +14,25 @@
 namespace pg_status {
 namespace {
 
-int CodeIn(CheckScene& scene, std::string_view path) {
-  return Check(scene.world(), "1.0.0").Code(path);
-}
+int CodeIn(CheckScene& scene, std::string_view path) { return CheckCode(scene.world(), path); }
 
 // All that a client is sent for these bytes.
 std::string Talk(CheckScene& scene, std::string_view bytes) {
-  Check check(scene.world(), "1.0.0");
+  Traffic traffic;
+  Check check(scene.world(), "1.0.0", traffic);
   Client client(check, ClientLimits{}, CheckScene::kNow);
   client.Receive(bytes, CheckScene::kNow);
   return std::string(client.output());
+}
+
+// Of a port that has answered before.
+std::string AskAgain(Check& check, const std::string& target) {
+  std::string out;
+  RequestReader reader;
+  reader.Feed("GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(reader.Next(), RequestReader::Status::kRequest);
+  check.AnswerHttp(reader.request(), false, out);
+  return out;
 }
 
 std::string Ask(CheckScene& scene, std::string_view method, std::string_view target) {
@@ -554,12 +565,66 @@ TEST(CheckHttp, ALineIsAnsweredByTheAgent) {
 
 TEST(CheckHttp, SeesTheWorldAsItIsAtEachRequest) {
   CheckScene scene = CheckScene::OnReplica();
-  Check check(scene.world(), "1.0.0");
-  EXPECT_EQ(check.Code("primary"), 503);
+  Traffic traffic;
+  Check check(scene.world(), "1.0.0", traffic);
+  EXPECT_EQ(StatusOf(AskAgain(check, "/primary")), "503");
   scene.node().state = NodeState::kPrimary;
-  EXPECT_EQ(check.Code("primary"), 200);
+  EXPECT_EQ(StatusOf(AskAgain(check, "/primary")), "200");
   scene.node().state = NodeState::kStopping;
-  EXPECT_EQ(check.Code("primary"), 503);
+  EXPECT_EQ(StatusOf(AskAgain(check, "/primary")), "503");
+}
+
+// What is kept ready made must not outlive what it was made of.
+TEST(CheckHttp, TellsOfTheHostsAsTheLatestSnapshotDoes) {
+  CheckScene scene = CheckScene::OnReplica();
+  Traffic traffic;
+  Check check(scene.world(), "1.0.0", traffic);
+  const std::string cluster = AskAgain(check, "/cluster");
+  const std::string up = "pg_status_host_up{host=\"b\"} 1\n";
+  EXPECT_NE(cluster.find("\"streaming\""), std::string::npos);
+  EXPECT_NE(AskAgain(check, "/metrics").find(up), std::string::npos);
+  EXPECT_EQ(AskAgain(check, "/cluster"), cluster);
+
+  scene.host(1).state = PGST_STATE_DOWN;
+  scene.snapshot().generation += 1;
+  EXPECT_NE(AskAgain(check, "/cluster").find("\"down\""), std::string::npos);
+  EXPECT_EQ(AskAgain(check, "/metrics").find(up), std::string::npos);
+
+  // a poller that was started anew counts anew
+  scene.host(1).state = PGST_STATE_UP;
+  scene.snapshot().made_mono += 1;
+  EXPECT_EQ(AskAgain(check, "/cluster"), cluster);
+  EXPECT_NE(AskAgain(check, "/metrics").find(up), std::string::npos);
+
+  // the same snapshot, too old now
+  scene.MakeStale();
+  EXPECT_EQ(AskAgain(check, "/cluster").find("\"streaming\""), std::string::npos);
+  EXPECT_EQ(AskAgain(check, "/metrics").find("host_up"), std::string::npos);
+}
+
+TEST(CheckHttp, CountsItsAnswers) {
+  CheckScene scene = CheckScene::OnReplica();
+  Traffic traffic;
+  Check check(scene.world(), "1.0.0", traffic);
+  for (const char* request :
+       {"GET /replica HTTP/1.0\r\n\r\n", "HEAD /replica?lag=1 HTTP/1.0\r\n\r\n", "replica\n",
+        "GET /primary HTTP/1.0\r\n\r\n", "GET /x HTTP/1.0\r\n\r\n",
+        "DELETE /replica HTTP/1.0\r\n\r\n", "GET /replica HTTP/1.0\r\nContent-Length: 1\r\n\r\nx",
+        "agent?role=replica\n", "agent?role=primary\n", "agent?role=x\n",
+        "GET /agent HTTP/1.0\r\n\r\n", "GET /%zz HTTP/1.0\r\n\r\n", "\1\2\n"}) {
+    Client client(check, ClientLimits{}, CheckScene::kNow);
+    client.Receive(request, CheckScene::kNow);
+  }
+  std::map<std::string, std::uint64_t> counted;
+  for (const Traffic::Requests& requests : traffic.requests()) {
+    EXPECT_EQ(requests.port, Port::kCheck);
+    counted[std::string(requests.path) + " " + std::string(requests.code)] = requests.count;
+  }
+  const std::map<std::string, std::uint64_t> expected = {
+      {"/replica 200", 3}, {"/primary 503", 1}, {"other 404", 2},
+      {"/replica 405", 1}, {"/replica 413", 1}, {"/agent 200", 1},
+      {"/agent 503", 1},   {"/agent 400", 1},   {"other 400", 2}};
+  EXPECT_EQ(counted, expected);
 }
 
 // ---- for SQL ----------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ using namespace std::string_view_literals;
 // Answers with what it was asked, so that a conversation can be read.
 class Echo : public Service {
  public:
+  Port port() const override { return Port::kCheck; }
   void AnswerHttp(const Request& request, bool close, std::string& out) override {
     constexpr std::string_view kMethods[] = {"GET", "HEAD", "OPTIONS", "other"};
     out += "[";

@@ -126,7 +126,7 @@ class Scene {
       : storage_(max_hosts),
         service_(
             world_, [this](const World& world, const Wish& wish) { return TakeTurn(world, wish); },
-            "1.2.3") {
+            "1.2.3", traffic_) {
     snapshot().layout = PGST_SNAPSHOT_LAYOUT;
     snapshot().ready = 1;
     snapshot().primary = 0;
@@ -150,6 +150,7 @@ class Scene {
   PgstSnapshot& snapshot() { return storage_.get(); }
   PgstHost& host(std::uint32_t index) { return snapshot().hosts[index]; }
   World& world() { return world_; }
+  const Traffic& traffic() const { return traffic_; }
   Discovery& service() { return service_; }
 
   void AddHost(std::string_view name, PgstRole role, std::uint64_t lag) {
@@ -205,8 +206,25 @@ class Scene {
   SnapshotStorage storage_;
   World world_;
   Cursor cursor_ = 0;
+  Traffic traffic_;
   Discovery service_;
 };
+
+TEST(DiscoveryHttp, CountsItsAnswers) {
+  Scene scene;
+  scene.HttpBytes(Get("/master"));
+  scene.HttpBytes(Get("/master"));
+  scene.HttpBytes(Get("/replica", {{"lag_ms", "x"}}));
+  scene.HttpBytes(Get("/nothing/of/the/kind"));
+  ASSERT_EQ(scene.traffic().requests().size(), 3u);
+  EXPECT_EQ(scene.traffic().requests()[0].path, "/master");
+  EXPECT_EQ(scene.traffic().requests()[0].code, "200");
+  EXPECT_EQ(scene.traffic().requests()[0].count, 2u);
+  EXPECT_EQ(scene.traffic().requests()[1].path, "/replica");
+  EXPECT_EQ(scene.traffic().requests()[1].code, "400");
+  EXPECT_EQ(scene.traffic().requests()[2].path, Traffic::kOtherPath);
+  EXPECT_EQ(scene.traffic().requests()[2].port, Port::kDiscovery);
+}
 
 // ---- the usual answers ------------------------------------------------------------------------
 

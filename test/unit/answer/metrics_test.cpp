@@ -15,7 +15,12 @@
 namespace pg_status {
 namespace {
 
-std::string Render(CheckScene& scene) { return RenderMetrics(scene.world(), "1.0.0"); }
+std::string Render(CheckScene& scene, const Traffic& traffic = Traffic()) {
+  std::string text;
+  AppendNodeMetrics(scene.world(), "1.0.0", traffic, text);
+  AppendHostMetrics(scene.world(), text);
+  return text;
+}
 
 // Sample (with its labels) -> value.
 std::map<std::string, std::string> Samples(const std::string& text) {
@@ -29,8 +34,9 @@ std::map<std::string, std::string> Samples(const std::string& text) {
   return samples;
 }
 
-std::string ValueOf(CheckScene& scene, const std::string& sample) {
-  const auto samples = Samples(Render(scene));
+std::string ValueOf(CheckScene& scene, const std::string& sample,
+                    const Traffic& traffic = Traffic()) {
+  const auto samples = Samples(Render(scene, traffic));
   const auto found = samples.find("pg_status_" + sample);
   return found == samples.end() ? "none" : found->second;
 }
@@ -49,33 +55,42 @@ std::string Matched(const char* expression, const std::string& line) {
 
 #define LABEL "[a-z_]+=\"([^\"\\\\]|\\\\[\\\\\"n])*\""
 
+// The family that a sample is of: a histogram has three kinds of them.
+std::string FamilyOf(const std::string& sample, const std::string& type) {
+  const std::string of_histogram = Matched("^([a-z_]+)_(bucket|sum|count)$", sample);
+  return type == "histogram" ? of_histogram : sample;
+}
+
 // The rules that a strict reader of the format holds us to.
 void ExpectWellFormed(const std::string& text) {
   ASSERT_FALSE(text.empty());
   EXPECT_EQ(text.back(), '\n');
   std::set<std::string> families;
   std::string family;
-  bool typed = false;
+  std::string type;
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
     const std::string helped = Matched("^# HELP ([a-z_]+) [^\\]+$", line);
-    const std::string type_of = Matched("^# TYPE ([a-z_]+) gauge$", line);
+    const std::string typed = Matched("^# TYPE ([a-z_]+) (gauge|counter|histogram)$", line);
     if (!helped.empty()) {
       family = helped;
-      typed = false;
+      type.clear();
       EXPECT_TRUE(families.insert(family).second) << "twice: " << line;
-    } else if (!type_of.empty()) {
-      EXPECT_EQ(type_of, family) << line;
-      EXPECT_FALSE(typed) << line;
-      typed = true;
+    } else if (!typed.empty()) {
+      EXPECT_EQ(typed, family) << line;
+      EXPECT_EQ(type, "") << line;
+      type = line.substr(line.rfind(' ') + 1);
     } else {
-      EXPECT_EQ(Matched("^([a-z_]+)(\\{" LABEL "(," LABEL ")*\\})? [0-9]+(\\.[0-9]+)?$", line),
-                family)
-          << line;
-      EXPECT_TRUE(typed) << line;
+      EXPECT_NE(type, "") << line;
+      const std::string sample =
+          Matched("^([a-z_]+)(\\{" LABEL "(," LABEL ")*\\})? [0-9]+(\\.[0-9]+)?$", line);
+      EXPECT_EQ(FamilyOf(sample, type), family) << line;
     }
-    // What a linter says of a gauge's name.
-    EXPECT_EQ(Matched("_(total|count|sum|bucket|milliseconds)$", family), "") << family;
+    // What a linter says of names.
+    EXPECT_EQ(Matched("_(count|sum|bucket|milliseconds)$", family), "") << family;
+    if (!type.empty()) {
+      EXPECT_EQ(type == "counter", Matched("_(total)$", family) == "total") << family;
+    }
   }
 }
 
@@ -85,6 +100,7 @@ TEST(Metrics, AllFamiliesOfAHealthyReplica) {
   scene.host(1).lag_bytes = 77;
   scene.host(1).last_change_wall = 1500000;
   CopyFixedText(scene.host(1).dc, "x");
+  CopyFixedText(scene.host(1).application_name, "n2");
   CopyFixedText(scene.host(1).sync_state, "sync");
   const std::map<std::string, std::string> expected = {
       {"build_info{version=\"1.0.0\",server_version=\"150007\"}", "1"},
@@ -95,7 +111,7 @@ TEST(Metrics, AllFamiliesOfAHealthyReplica) {
       {"local_in_recovery", "1"},
       {"local_streaming", "1"},
       {"local_replay_paused", "0"},
-      {"host_info{host=\"b\",dc=\"x\",geo=\"\",role=\"standby\"}", "1"},
+      {"host_info{host=\"b\",dc=\"x\",geo=\"\",role=\"standby\",application_name=\"n2\"}", "1"},
       {"host_up{host=\"b\"}", "1"},
       {"host_possibly_down{host=\"b\"}", "0"},
       {"host_primary{host=\"a\"}", "1"},
@@ -168,7 +184,10 @@ TEST(Metrics, OnceThePollerIsSilentNothingIsClaimedOfHosts) {
   EXPECT_EQ(ValueOf(scene, "primaries"), "none");
   EXPECT_EQ(ValueOf(scene, "split_brain"), "none");
   EXPECT_EQ(ValueOf(scene, "local_primary"), "1");
-  EXPECT_EQ(ValueOf(scene, "host_info{host=\"a\",dc=\"\",geo=\"\",role=\"unknown\"}"), "1");
+  EXPECT_EQ(
+      ValueOf(scene,
+              "host_info{host=\"a\",dc=\"\",geo=\"\",role=\"unknown\",application_name=\"\"}"),
+      "1");
   EXPECT_EQ(text.find("host_up"), std::string::npos);
   EXPECT_EQ(text.find("host_lag"), std::string::npos);
   ExpectWellFormed(text);
@@ -179,7 +198,9 @@ TEST(Metrics, BeforeAnythingWasPublished) {
   scene.Unpublish();
   scene.snapshot().host_count = 3;
   EXPECT_EQ(ValueOf(scene, "ready"), "0");
-  EXPECT_EQ(Render(scene).find("pg_status_host"), std::string::npos);
+  for (const char* family : {"pg_status_host", "pg_status_poll", "pg_status_config"}) {
+    EXPECT_EQ(Render(scene).find(family), std::string::npos) << family;
+  }
   ExpectWellFormed(Render(scene));
 }
 
@@ -188,6 +209,77 @@ TEST(Metrics, NotReadyUntilEveryHostWasChecked) {
   scene.snapshot().ready = 0;
   EXPECT_EQ(ValueOf(scene, "ready"), "0");
   EXPECT_EQ(ValueOf(scene, "host_up{host=\"a\"}"), "1");
+}
+
+TEST(Metrics, CountsTheChecksOfAHostAlsoOfOneThatIsDownOrLongUnheardOf) {
+  CheckScene scene = CheckScene::OnPrimary();
+  PgstTally& tally = scene.host(1).tally;
+  tally.succeeded = 10;
+  tally.failed = 2;
+  tally.timed_out = 1;
+  tally.reconnects = 4;
+  tally.state_changes = 3;
+  tally.duration_us = 2000123;
+  tally.durations[0] = 7;
+  tally.durations[3] = 5;
+  tally.durations[PGST_DURATION_CLASSES - 1] = 1;
+  scene.host(1).state = PGST_STATE_DOWN;
+  for (const bool stale : {false, true}) {
+    if (stale) scene.MakeStale();
+    const std::map<std::string, std::string> expected = {
+        {"polls_total{host=\"b\",result=\"ok\"}", "10"},
+        {"polls_total{host=\"b\",result=\"error\"}", "2"},
+        {"polls_total{host=\"b\",result=\"timeout\"}", "1"},
+        {"polls_total{host=\"a\",result=\"ok\"}", "0"},
+        {"reconnects_total{host=\"b\"}", "4"},
+        {"state_changes_total{host=\"b\"}", "3"},
+        {"poll_duration_seconds_bucket{host=\"b\",le=\"0.0005\"}", "7"},
+        {"poll_duration_seconds_bucket{host=\"b\",le=\"0.001\"}", "7"},
+        {"poll_duration_seconds_bucket{host=\"b\",le=\"0.005\"}", "12"},
+        {"poll_duration_seconds_bucket{host=\"b\",le=\"5\"}", "12"},
+        {"poll_duration_seconds_bucket{host=\"b\",le=\"+Inf\"}", "13"},
+        {"poll_duration_seconds_sum{host=\"b\"}", "2.000123"},
+        {"poll_duration_seconds_count{host=\"b\"}", "13"},
+    };
+    for (const auto& [sample, value] : expected) EXPECT_EQ(ValueOf(scene, sample), value) << sample;
+    ExpectWellFormed(Render(scene));
+  }
+}
+
+TEST(Metrics, TellsOfReloads) {
+  CheckScene scene = CheckScene::OnPrimary();
+  EXPECT_EQ(ValueOf(scene, "config_reloads_total"), "0");
+  EXPECT_EQ(ValueOf(scene, "config_last_reload_success"), "1");
+  scene.snapshot().reloads = 3;
+  scene.snapshot().reload_refused = 1;
+  EXPECT_EQ(ValueOf(scene, "config_reloads_total"), "3");
+  EXPECT_EQ(ValueOf(scene, "config_last_reload_success"), "0");
+}
+
+TEST(Metrics, TellsOfClients) {
+  CheckScene scene = CheckScene::OnPrimary();
+  Traffic traffic;
+  traffic.Count(Port::kRaw, "", "MASTER");
+  for (int i = 0; i < 3; ++i) traffic.Count(Port::kCheck, "/primary", 200);
+  traffic.Count(Port::kCheck, "/primary", 503);
+  traffic.Count(Port::kDiscovery, Traffic::kOtherPath, 404);
+  traffic.of(Port::kDiscovery).open = 5;
+  traffic.of(Port::kCheck).rejected = 6;
+  traffic.of(Port::kRaw).write_failures = 7;
+  const std::map<std::string, std::string> expected = {
+      {R"(requests_total{port="raw",path="",code="MASTER"})", "1"},
+      {R"(requests_total{port="check",path="/primary",code="200"})", "3"},
+      {R"(requests_total{port="check",path="/primary",code="503"})", "1"},
+      {R"(requests_total{port="discovery",path="other",code="404"})", "1"},
+      {R"(connections{port="discovery"})", "5"},
+      {R"(connections{port="raw"})", "0"},
+      {R"(connections_rejected_total{port="check"})", "6"},
+      {R"(write_failures_total{port="raw"})", "7"},
+  };
+  for (const auto& [sample, value] : expected) {
+    EXPECT_EQ(ValueOf(scene, sample, traffic), value) << sample;
+  }
+  ExpectWellFormed(Render(scene, traffic));
 }
 
 TEST(Metrics, SaysSplitBrain) {
@@ -202,7 +294,10 @@ TEST(Metrics, LabelValuesAreEscaped) {
   CheckScene scene = CheckScene::OnPrimary();
   CopyFixedText(scene.host(0).dc, "a\"b\\c");
   scene.host(0).geo[0] = '\n';
-  EXPECT_EQ(ValueOf(scene, R"(host_info{host="a",dc="a\"b\\c",geo="\n",role="primary"})"), "1");
+  EXPECT_EQ(
+      ValueOf(scene,
+              R"(host_info{host="a",dc="a\"b\\c",geo="\n",role="primary",application_name=""})"),
+      "1");
   ExpectWellFormed(Render(scene));
 }
 

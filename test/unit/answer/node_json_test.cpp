@@ -67,6 +67,29 @@ TEST(NodeJson, OfAReplica) {
             R"("split_brain":false,"maintenance":false,"polled_ms":250}})");
 }
 
+TEST(NodeJson, ListsWhoStreamsFromThisNode) {
+  CheckScene scene = CheckScene::OnPrimary();
+  EXPECT_FALSE(Node(scene).HasMember("replication"));
+  scene.snapshot().sender_count = 2;
+  PgstSender& first = scene.snapshot().senders[0];
+  CopyFixedText(first.usename, "replicator");
+  CopyFixedText(first.application_name, "b");
+  CopyFixedText(first.client_addr, "10.0.0.2");
+  CopyFixedText(first.state, "streaming");
+  CopyFixedText(first.sync_state, "sync");
+  first.sync_priority = 1;
+  EXPECT_NE(NodeText(scene).find(
+                R"("replication":[{"usename":"replicator","application_name":"b",)"
+                R"("client_addr":"10.0.0.2","state":"streaming","sync_state":"sync",)"
+                R"("sync_priority":1},{"usename":"","application_name":"","client_addr":null,)"),
+            std::string::npos)
+      << NodeText(scene);
+  scene.snapshot().sender_count = 4000000000U;
+  EXPECT_EQ(Node(scene)["replication"].Size(), static_cast<unsigned>(PGST_MAX_SENDERS));
+  scene.MakeStale();
+  EXPECT_FALSE(Node(scene).HasMember("replication"));
+}
+
 TEST(NodeJson, PositionsAreExactUpToTheLargest) {
   CheckScene scene = CheckScene::OnPrimary();
   scene.node().written = std::numeric_limits<Lsn>::max();

@@ -38,6 +38,7 @@ enum ReplyColumn : std::size_t {
   kColReceiverLatestEnd,
   kColNodeState,
   kColSenderPid,
+  kColSenderUser,
   kColSenderName,
   kColSenderAddress,
   kColSenderState,
@@ -81,6 +82,7 @@ inline Cells StandbyCells() {
 
 inline Cells WithSender(Cells cells, const std::string& name) {
   cells[kColSenderPid] = "4712";
+  cells[kColSenderUser] = "replicator";
   cells[kColSenderName] = name;
   cells[kColSenderAddress] = "192.0.2.7";
   cells[kColSenderState] = "streaming";

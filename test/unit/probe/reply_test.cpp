@@ -64,6 +64,7 @@ TEST(ParseReply, PrimaryTellsEachSender) {
   const auto facts = ParseReply(FakeRows({WithSender(PrimaryCells(), "a"), second}), kVersion);
   ASSERT_TRUE(facts.ok()) << facts.error();
   ASSERT_EQ(facts->senders.size(), 2u);
+  EXPECT_EQ(facts->senders[0].usename, "replicator");
   EXPECT_EQ(facts->senders[0].application_name, "a");
   EXPECT_EQ(facts->senders[0].client_addr, "192.0.2.7");
   EXPECT_EQ(facts->senders[0].state, "streaming");

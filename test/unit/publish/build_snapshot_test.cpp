@@ -314,6 +314,63 @@ TEST(BuildSnapshot, SelfIsTheSameRunOfTheSameServer) {
   }
 }
 
+// The senders of this very server, whichever name it has in the list.
+TEST(BuildSnapshot, SendersAreThisNodesOwn) {
+  Sender sender;
+  sender.usename = "replicator";
+  sender.application_name = "b";
+  sender.client_addr = "192.0.2.7";
+  sender.state = "streaming";
+  sender.sync_state = "sync";
+  sender.sync_priority = 2;
+  Input input = Cluster({Primary(), Standby(), Primary()});
+  for (HostVerdict& verdict : input.cluster.hosts) verdict.facts->postmaster_start = 5;
+  input.cluster.hosts[0].facts->senders = {Sender(), sender};
+  input.cluster.hosts[1].facts->postmaster_start = 6;
+  input.cluster.hosts[1].facts->senders = {sender};
+  input.cluster.hosts[2].facts->senders = {sender, sender, sender};
+  input.local.system_identifier = kSystem;
+  input.local.postmaster_start = 5;
+  SnapshotStorage storage = Build(input);
+  ASSERT_EQ(storage.get().sender_count, 2u);
+  const PgstSender& second = storage.get().senders[1];
+  EXPECT_STREQ(second.usename, "replicator");
+  EXPECT_STREQ(second.application_name, "b");
+  EXPECT_STREQ(second.client_addr, "192.0.2.7");
+  EXPECT_STREQ(second.state, "streaming");
+  EXPECT_STREQ(second.sync_state, "sync");
+  EXPECT_EQ(second.sync_priority, 2);
+
+  input.cluster.hosts[0].facts->senders.assign(PGST_MAX_SENDERS + 5, sender);
+  EXPECT_EQ(Build(input).get().sender_count, static_cast<std::uint32_t>(PGST_MAX_SENDERS));
+  for (const std::size_t i : {0U, 2U}) input.cluster.hosts[i].liveness = Liveness::kDown;
+  EXPECT_EQ(Build(input).get().sender_count, 0u);
+}
+
+TEST(BuildSnapshot, CountsOfChecksAreThereWhateverTheState) {
+  for (const Liveness liveness : {Liveness::kUp, Liveness::kDown}) {
+    Input input = Cluster({Standby(liveness)});
+    Tally& tally = input.cluster.hosts[0].tally;
+    tally.succeeded = 1;
+    tally.timed_out = 2;
+    tally.failed = 3;
+    tally.connections = 5;
+    tally.changes = 6;
+    tally.duration_us = 7;
+    tally.durations.back() = 8;
+    const SnapshotStorage storage = Build(input);
+    const PgstTally& told = storage.get().hosts[0].tally;
+    EXPECT_EQ(told.succeeded, 1u);
+    EXPECT_EQ(told.timed_out, 2u);
+    EXPECT_EQ(told.failed, 3u);
+    EXPECT_EQ(told.reconnects, 4u);
+    EXPECT_EQ(told.state_changes, 6u);
+    EXPECT_EQ(told.duration_us, 7u);
+    EXPECT_EQ(told.durations[PGST_DURATION_CLASSES - 1], 8u);
+  }
+  EXPECT_EQ(Build(Cluster({Standby()})).get().hosts[0].tally.reconnects, 0u);
+}
+
 TEST(BuildSnapshot, ClusterAsAWhole) {
   Input input = Cluster({Primary(), Standby()});
   input.cluster.ready = true;
@@ -326,6 +383,8 @@ TEST(BuildSnapshot, ClusterAsAWhole) {
   input.limits.sync_max_lag_bytes = 22;
   input.local.dc = "fra1";
   input.local.geo = "eu";
+  input.local.reloads = 7;
+  input.local.reload_refused = true;
   input.entries[0].dc = "fra1";
   input.entries[1].dc = "fra2";
   const SnapshotStorage storage = Build(input);
@@ -343,6 +402,8 @@ TEST(BuildSnapshot, ClusterAsAWhole) {
   EXPECT_EQ(snapshot.sync_max_lag_bytes, 22u);
   EXPECT_EQ(snapshot.newest_lsn, 0x5000u);
   EXPECT_EQ(snapshot.newest_timeline, 4u);
+  EXPECT_EQ(snapshot.reloads, 7u);
+  EXPECT_EQ(snapshot.reload_refused, 1u);
   EXPECT_STREQ(snapshot.dc, "fra1");
   EXPECT_STREQ(snapshot.geo, "eu");
   EXPECT_EQ(snapshot.dc_counts, 1);

@@ -1,0 +1,77 @@
+// Counts of probes: by result, by duration, and what is recorded of a host with them.
+#include "judge/tally.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+
+#include "judge/judge.hpp"
+#include "judge/scene.hpp"
+
+namespace pg_status {
+namespace {
+
+Observation Lasting(std::int64_t duration_us, Outcome outcome = Outcome::kOk) {
+  Observation observation;
+  observation.outcome = outcome;
+  observation.started = 7 * kUsPerSecond;
+  observation.finished = observation.started + duration_us;
+  return observation;
+}
+
+TEST(Tally, EachProbeHasOneResult) {
+  Tally tally;
+  for (const Outcome outcome :
+       {Outcome::kOk, Outcome::kOk, Outcome::kTimeout, Outcome::kRefused, Outcome::kUnresolved,
+        Outcome::kClosed, Outcome::kTerminated, Outcome::kRejected, Outcome::kGarbled}) {
+    CountProbe(Lasting(1, outcome), tally);
+  }
+  EXPECT_EQ(tally.succeeded, 2u);
+  EXPECT_EQ(tally.timed_out, 1u);
+  EXPECT_EQ(tally.failed, 6u);
+  EXPECT_EQ(tally.durations[0], 9u);
+  EXPECT_EQ(tally.duration_us, 9u);
+}
+
+TEST(Tally, ABoundBelongsToItsClass) {
+  struct Row {
+    std::int64_t duration_us;
+    std::size_t duration_class;
+  };
+  const Row rows[] = {{-5, 0},       {0, 0},        {500, 0},
+                      {501, 1},      {1000, 1},     {1001, 2},
+                      {5000000, 10}, {5000001, 11}, {86400 * kUsPerSecond, 11}};
+  for (const Row& row : rows) {
+    Tally tally;
+    CountProbe(Lasting(row.duration_us), tally);
+    EXPECT_EQ(tally.durations[row.duration_class], 1u) << row.duration_us;
+  }
+}
+
+TEST(Tally, OnlyConnectionsThatAnsweredCount) {
+  Tally tally;
+  for (const Outcome outcome : {Outcome::kOk, Outcome::kRefused}) {
+    Observation observation = Lasting(1, outcome);
+    observation.new_connection = true;
+    CountProbe(observation, tally);
+  }
+  EXPECT_EQ(tally.connections, 1u);
+}
+
+TEST(Tally, ChangesOfLivenessAreCountedWithTheProbesOfAHost) {
+  HostVerdict host;
+  Limits limits;
+  limits.max_fails = 2;
+  std::int64_t at_ms = 1000;
+  for (const bool good : {true, true, false, false, false, true}) {
+    at_ms += 10;
+    RecordObservation(
+        host, good ? Answer(Primary(1, 100), at_ms) : Failure(Outcome::kRefused, at_ms), limits);
+  }
+  EXPECT_EQ(host.tally.changes, 4u);  // up, suspect, down, up
+  EXPECT_EQ(host.tally.succeeded, 3u);
+  EXPECT_EQ(host.tally.failed, 3u);
+}
+
+}  // namespace
+}  // namespace pg_status
