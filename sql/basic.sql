@@ -65,6 +65,17 @@ SELECT role, state, timeline, lsn > '0/0' AND lsn <= pg_current_wal_insert_lsn()
 	lag_bytes, lag_ms, streaming, paused, sync_state, upstream, maintenance
 FROM pg_status_local();
 \x off
+-- What the check port would say, also while it is closed.
+SELECT path, pg_status_check(path)
+FROM unnest(ARRAY['primary', '/primary', '', '/replica?lag=10MB', 'replica?lag=abc', 'read-only', 'readiness', 'nope',
+	E'a\nb', 'GET / HTTP/1.0', repeat('x', 5000)]) WITH ORDINALITY AS p (path, n)
+WHERE length(path) < 100 OR pg_status_check(path) <> 400
+ORDER BY n;
+SELECT command, pg_status_agent(command)
+FROM unnest(ARRAY['primary', 'agent?role=primary', '/agent?role=any', 'agent?role=replica', 'agent?role=replica&down=maint',
+	'agent?role=replica&lag=x', 'nope', '', E'a\nb']) WITH ORDINALITY AS c (command, n)
+ORDER BY n;
+SELECT pg_status_check(NULL), pg_status_agent(NULL);
 -- It is checked again and again.
 DO $$
 DECLARE

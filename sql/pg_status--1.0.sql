@@ -177,6 +177,29 @@ COMMENT ON FUNCTION pg_status_local() IS
 'this server: role, state, timeline, position and lag';
 
 --
+-- What the check port would answer, also while it is closed: for trying out a load balancer's settings.
+--
+
+CREATE FUNCTION pg_status_check(path text)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'pg_status_check'
+LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION pg_status_check(text) IS
+'HTTP status that GET of this path gets from the check port, for example of replica?lag=10MB';
+
+CREATE FUNCTION pg_status_agent(command text)
+RETURNS text
+AS 'MODULE_PATHNAME', 'pg_status_agent'
+LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION pg_status_agent(text) IS
+'reply that HAProxy''s agent check gets from the check port, for example to agent?role=replica&lag=10MB';
+
+REVOKE ALL ON FUNCTION pg_status_check(text), pg_status_agent(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pg_status_check(text), pg_status_agent(text) TO pg_monitor;
+
+--
 -- pg_status itself.
 --
 

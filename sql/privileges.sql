@@ -34,6 +34,8 @@ SELECT pg_status_master(), pg_status_replica(), pg_status_sync_by_time(), pg_sta
 	pg_status_sync_by_time_or_bytes(), pg_status_sync_by_time_and_bytes(), pg_status_most_sync_by_bytes();
 SELECT pg_status_live(), pg_status_version() IS NOT NULL AS version, pg_status_is_split_brain(),
 	(pg_status_local()).role;
+SELECT pg_status_check('primary');
+SELECT pg_status_agent('primary');
 SHOW pg_status.hosts;
 SELECT count(*) FROM pg_settings WHERE name = 'pg_status.conninfo';
 -- The words differ between versions of PostgreSQL; 42501 is "insufficient privilege".
@@ -46,6 +48,7 @@ SET pg_status.hosts = '';
 -- PostgreSQL lets members of pg_read_all_settings read it, and pg_monitor is one.
 SET ROLE regress_pg_status_monitor;
 SELECT current_setting('pg_status.conninfo') LIKE '%user=%' AS conninfo_shown;
+SELECT pg_status_check('primary'), pg_status_agent('primary');
 RESET ROLE;
 ALTER SYSTEM RESET pg_status.hosts;
 SELECT pg_reload_conf();

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "answer/check.hpp"
 #include "base/fixed_text.hpp"
 #include "base/number.hpp"
 #include "choose/choose.hpp"
@@ -160,6 +161,16 @@ NodeFacts Convert(const PgstNodeFacts& from) {
   to.replay_paused = from.replay_paused;
   CopyFixedText(to.cluster_name, from.cluster_name);
   return to;
+}
+
+World WorldOf(const PgstSnapshot* snapshot, const PgstNodeFacts* node, MonoUs poller_alive) {
+  World world;
+  world.snapshot = snapshot;
+  world.poller_alive = poller_alive;
+  world.now = EventLoop::Now();
+  world.wall_now = EventLoop::WallNow();
+  world.node = Convert(*node);
+  return world;
 }
 
 // Another process may take its turn between our look at the cursor and our move: then the choice is
@@ -361,5 +372,23 @@ PgstChoice pgst_choose(const PgstSnapshot* snapshot, const PgstWish* wish, uint6
     const pg_status::Choice choice =
         pg_status::Choose(*snapshot, asked, cursor, poller_alive_mono, now_mono);
     return PgstChoice{choice.host ? static_cast<int32_t>(*choice.host) : -1, choice.next_cursor};
+  });
+}
+
+int pgst_check_code(const PgstSnapshot* snapshot, const PgstNodeFacts* node,
+                    int64_t poller_alive_mono, const char* path) noexcept {
+  return CaughtOr(0, [&] {
+    return pg_status::CheckCode(pg_status::WorldOf(snapshot, node, poller_alive_mono), path);
+  });
+}
+
+void pgst_agent_line(const PgstSnapshot* snapshot, const PgstNodeFacts* node,
+                     int64_t poller_alive_mono, const char* command,
+                     char line[PGST_AGENT_LINE_SIZE]) noexcept {
+  line[0] = '\0';
+  CaughtOr(false, [&] {
+    const auto world = pg_status::WorldOf(snapshot, node, poller_alive_mono);
+    pg_status::CopyFixedText(line, PGST_AGENT_LINE_SIZE, pg_status::AgentReply(world, command));
+    return true;
   });
 }

@@ -211,6 +211,20 @@ extern bool pgst_is_fresh(const PgstSnapshot* snapshot, int64_t poller_alive_mon
 extern PgstChoice pgst_choose(const PgstSnapshot* snapshot, const PgstWish* wish, uint64_t cursor,
                               int64_t poller_alive_mono, int64_t now_mono) PGST_NOEXCEPT;
 
+/*
+ * What the check port says of this server. poller_alive_mono as above; `path` and `command` as a
+ * client would send them, with or without the leading slash. The code is 0 and the line "" when
+ * there is no memory.
+ */
+#define PGST_AGENT_LINE_SIZE 256
+
+extern int pgst_check_code(const PgstSnapshot* snapshot, const PgstNodeFacts* node,
+                           int64_t poller_alive_mono, const char* path) PGST_NOEXCEPT;
+/* Without the newline. */
+extern void pgst_agent_line(const PgstSnapshot* snapshot, const PgstNodeFacts* node,
+                            int64_t poller_alive_mono, const char* command,
+                            char line[PGST_AGENT_LINE_SIZE]) PGST_NOEXCEPT;
+
 #ifdef __cplusplus
 }
 #endif

@@ -125,17 +125,33 @@ void Check::AnswerBad(int status, std::string_view help, std::string& out) {
   out.append(help);
 }
 
-// Read as a line command, so that SQL and a person at a terminal may write the same.
+namespace {
+
+// Read as a line command, so that SQL and a person at a terminal may write the same. False when
+// that is not what it is.
+bool ReadCommand(std::string_view text, RequestReader& reader) {
+  if (!text.empty() && text.front() == '/') text.remove_prefix(1);
+  if (text.find('\n') != std::string::npos) return false;
+  reader.Feed(std::string(text) + '\n');
+  return reader.Next() == RequestReader::Status::kRequest && reader.request().line;
+}
+
+}  // namespace
+
 int CheckCode(const World& world, std::string_view path_and_query) {
-  if (!path_and_query.empty() && path_and_query.front() == '/') path_and_query.remove_prefix(1);
-  std::string line(path_and_query);
-  if (line.find('\n') != std::string::npos) return CodeOf(Complaint::kBrokenPath);
-  line += '\n';
   RequestReader reader;
-  reader.Feed(line);
-  const bool understood = reader.Next() == RequestReader::Status::kRequest && reader.request().line;
-  if (!understood) return CodeOf(Complaint::kBrokenPath);
+  if (!ReadCommand(path_and_query, reader)) return CodeOf(Complaint::kBrokenPath);
   return Examine(world, reader.request()).code();
+}
+
+std::string AgentReply(const World& world, std::string_view command) {
+  RequestReader reader;
+  if (!ReadCommand(command, reader)) {
+    return "fail # " + std::string(TextOf(Complaint::kBrokenPath));
+  }
+  std::string line = AgentLine(world, reader.request());
+  line.pop_back();
+  return line;
 }
 
 }  // namespace pg_status

@@ -54,8 +54,10 @@ class Check : public Service {
   Kept host_metrics_;
 };
 
-// The HTTP code that GET <path> would get, for SQL; the path may lack its leading slash.
+// For SQL: the HTTP code that GET <path> would get, and the agent line for a command, without its
+// newline. Both may have a leading slash or lack it.
 int CheckCode(const World& world, std::string_view path_and_query);
+std::string AgentReply(const World& world, std::string_view command);
 
 // The agent line for a command such as "replica?lag=10MB" (without newline), its own newline
 // included.

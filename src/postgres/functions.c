@@ -34,6 +34,8 @@ PG_FUNCTION_INFO_V1(pg_status_most_sync_by_bytes);
 PG_FUNCTION_INFO_V1(pg_status_hosts);
 PG_FUNCTION_INFO_V1(pg_status_host);
 PG_FUNCTION_INFO_V1(pg_status_local);
+PG_FUNCTION_INFO_V1(pg_status_check);
+PG_FUNCTION_INFO_V1(pg_status_agent);
 PG_FUNCTION_INFO_V1(pg_status_ready);
 PG_FUNCTION_INFO_V1(pg_status_live);
 PG_FUNCTION_INFO_V1(pg_status_version);
@@ -473,6 +475,39 @@ pg_status_local(PG_FUNCTION_ARGS)
 
 	PG_RETURN_DATUM(HeapTupleGetDatum(
 		heap_form_tuple(BlessTupleDesc(descriptor), row.values, row.nulls)));
+}
+
+/* What the check port would answer, of which a code and a line are left. */
+Datum
+pg_status_check(PG_FUNCTION_ARGS)
+{
+	char *path = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	PgstNodeFacts node;
+	int code;
+
+	need_shared_memory();
+	pgst_node_facts(&node);
+	code = pgst_check_code(pgst_copy_snapshot(), &node,
+						   pgst_worker_last_alive(PGST_POLLER), path);
+	if (code == 0)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	PG_RETURN_INT32(code);
+}
+
+Datum
+pg_status_agent(PG_FUNCTION_ARGS)
+{
+	char *command = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char line[PGST_AGENT_LINE_SIZE];
+	PgstNodeFacts node;
+
+	need_shared_memory();
+	pgst_node_facts(&node);
+	pgst_agent_line(pgst_copy_snapshot(), &node, pgst_worker_last_alive(PGST_POLLER),
+					command, line);
+	if (line[0] == '\0')
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	PG_RETURN_TEXT_P(cstring_to_text(line));
 }
 
 /* ----------------------------------------------------------------

@@ -641,6 +641,14 @@ TEST(CheckCode, ThePathMayLackItsSlash) {
   EXPECT_EQ(CodeIn(scene, "//replica"), 404);
 }
 
+TEST(AgentReply, IsTheLineWithoutItsEnd) {
+  CheckScene scene = CheckScene::OnReplica();
+  EXPECT_EQ(AgentReply(scene.world(), "/agent?role=replica"), "up ready 100%");
+  EXPECT_EQ(AgentReply(scene.world(), "primary"), "down # replica");
+  EXPECT_EQ(AgentReply(scene.world(), "a\nb"), "fail # Bad request");
+  EXPECT_EQ(AgentReply(scene.world(), std::string(2000, 'x')), "fail # Bad request");
+}
+
 TEST(CheckCode, WhatIsNoPathIsABadRequest) {
   CheckScene scene = CheckScene::OnPrimary();
   EXPECT_EQ(CodeIn(scene, "primary\nreplica"), 400);
