@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "answer/check.hpp"
+#include "answer/standing.hpp"
 #include "base/fixed_text.hpp"
 #include "base/number.hpp"
 #include "choose/choose.hpp"
@@ -372,6 +373,16 @@ PgstChoice pgst_choose(const PgstSnapshot* snapshot, const PgstWish* wish, uint6
     const pg_status::Choice choice =
         pg_status::Choose(*snapshot, asked, cursor, poller_alive_mono, now_mono);
     return PgstChoice{choice.host ? static_cast<int32_t>(*choice.host) : -1, choice.next_cursor};
+  });
+}
+
+bool pgst_own_lag_bytes(const PgstSnapshot* snapshot, const PgstNodeFacts* node,
+                        int64_t poller_alive_mono, uint64_t* lag_bytes) noexcept {
+  return CaughtOr(false, [&] {
+    const auto lag = pg_status::LagBehindLeader(
+        pg_status::WorldOf(snapshot, node, poller_alive_mono), node->replayed);
+    if (lag) *lag_bytes = *lag;
+    return lag.has_value();
   });
 }
 

@@ -212,12 +212,18 @@ extern PgstChoice pgst_choose(const PgstSnapshot* snapshot, const PgstWish* wish
                               int64_t poller_alive_mono, int64_t now_mono) PGST_NOEXCEPT;
 
 /*
- * What the check port says of this server. poller_alive_mono as above; `path` and `command` as a
- * client would send them, with or without the leading slash. The code is 0 and the line "" when
- * there is no memory.
+ * This server, in SQL as on the check port. poller_alive_mono as above.
  */
+
+/* How far this standby's replay is behind the newest position known of its leader, in bytes; false
+ * when that is not known. */
+extern bool pgst_own_lag_bytes(const PgstSnapshot* snapshot, const PgstNodeFacts* node,
+                               int64_t poller_alive_mono, uint64_t* lag_bytes) PGST_NOEXCEPT;
+
 #define PGST_AGENT_LINE_SIZE 256
 
+/* What the check port would answer. `path` and `command` as a client would send them, with or
+ * without the leading slash. The code is 0 and the line "" when there is no memory. */
 extern int pgst_check_code(const PgstSnapshot* snapshot, const PgstNodeFacts* node,
                            int64_t poller_alive_mono, const char* path) PGST_NOEXCEPT;
 /* Without the newline. */

@@ -87,8 +87,12 @@ std::string_view ReplicationState(const NodeFacts& node) {
 
 std::optional<std::uint64_t> LagBehindLeader(const World& world, Lsn position) {
   const NodeFacts& node = world.node;
-  const Lsn leader = std::max({PolledLeaderLsn(world), node.latest_end, node.received});
-  if (leader == kNoLsn || position == kNoLsn) return std::nullopt;
+  const Lsn told = std::max(PolledLeaderLsn(world), node.latest_end);
+  if (position == kNoLsn) return std::nullopt;
+  // Before a WAL receiver has received anything its position is the one it asked to start from,
+  // which says nothing of a leader.
+  if (told == kNoLsn && node.received <= position) return std::nullopt;
+  const Lsn leader = std::max(told, node.received);
   return leader > position ? leader - position : 0;
 }
 

@@ -136,7 +136,7 @@ void Poller::WarnOfLocality() {
   const bool geo = GeoLocality(settings_.local.geo, settings_.hosts).partial;
   const std::string which = dc && geo ? "dc and geo" : dc ? "dc" : geo ? "geo" : "";
   if (which != locality_warning_ && !which.empty()) {
-    Log({LogLine::Level::kWarning, fmt::format("{} is not used to prefer near hosts", which),
+    Log({LogLine::Level::kWarning, fmt::format("near hosts are not preferred by {}", which),
          "It counts only when this node and every host have one.",
          "Set pg_status." + std::string(dc ? "dc" : "geo") +
              ", and give each entry of pg_status.hosts one."});

@@ -398,32 +398,13 @@ find_self(const PgstSnapshot *snapshot)
 	return NULL;
 }
 
-/* The newest position known of the primary, less what was replayed here; by how others
- * see it and by what was received. */
-static bool
-local_lag_bytes(const PgstSnapshot *snapshot, const PgstNodeFacts *node, uint64 *lag)
-{
-	uint64 newest = Max(node->received, node->latest_end);
-	bool primary_is_seen = pgst_snapshot_is_fresh(snapshot) && snapshot->primary >= 0 &&
-						   snapshot->newest_timeline == node->timeline;
-
-	/* neither the link nor the primary is there to tell what we miss */
-	if (!node->streaming && !primary_is_seen)
-		return false;
-	if (primary_is_seen)
-		newest = Max(newest, snapshot->newest_lsn);
-	if (newest == InvalidXLogRecPtr || node->replayed == InvalidXLogRecPtr)
-		return false;
-	*lag = newest > node->replayed ? newest - node->replayed : 0;
-	return true;
-}
-
 static void
 describe_standby(Row *row, const PgstNodeFacts *node, const PgstSnapshot *snapshot,
 				 const PgstHost *self)
 {
-	uint64 lag = 0;
-	bool lag_known = local_lag_bytes(snapshot, node, &lag);
+	uint64_t lag = 0;
+	bool lag_known =
+		pgst_own_lag_bytes(snapshot, node, pgst_worker_last_alive(PGST_POLLER), &lag);
 
 	add(row, node->timeline != 0, Int32GetDatum((int32) node->timeline));
 	add(row, node->replayed != InvalidXLogRecPtr, LSNGetDatum(node->replayed));

@@ -331,12 +331,27 @@ TEST(CheckLeaderStale, WhatWasPolledLongAgoDoesNotCount) {
   EXPECT_EQ(CodeIn(scene, "replica?lag=0"), 503);
 }
 
+// A WAL receiver that has not received anything yet has the position it asked to start from: the
+// beginning of a WAL segment, or of what comes next.
+TEST(CheckLeaderStale, WhereAReceiverWantsToStartIsNoNewsOfALeader) {
+  CheckScene scene = CheckScene::OnReplica();
+  scene.ForgetLeader();
+  scene.node().replayed = 5000;
+  for (const Lsn wanted : {4000, 5000}) {
+    scene.node().received = wanted;
+    EXPECT_EQ(CodeIn(scene, "replica?lag=1TB"), 503) << wanted;
+    EXPECT_EQ(CodeIn(scene, "replica"), 200) << wanted;
+  }
+  scene.node().received = 5001;
+  EXPECT_EQ(CodeIn(scene, "replica?lag=1"), 200);
+}
+
 TEST(CheckLeaderStale, OfASnapshotThatWasNeverPublishedNothingCounts) {
   CheckScene scene = CheckScene::OnReplica();
   scene.Unpublish();
   scene.snapshot().newest_lsn = CheckScene::kNewest + 99;
   scene.snapshot().newest_timeline = 3;
-  EXPECT_EQ(CodeIn(scene, "replica?lag=0"), 200);
+  EXPECT_EQ(CodeIn(scene, "replica?lag=0"), 200);  // the sender told
   EXPECT_EQ(CodeIn(scene, "sync"), 503);
   EXPECT_EQ(CodeIn(scene, "primary"), 503);
 }
