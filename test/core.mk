@@ -28,8 +28,27 @@ binary = $(BUILD)/unit-tests$(if $(ONLY),-$(ONLY))
 
 .PHONY: check build
 build: $(binary)
-check: $(binary)
+check: $(binary) $(if $(ONLY),,replay)
 	$(binary) --gtest_filter='$(FILTER)' --gtest_brief=1 $(GTEST_FLAGS)
+
+# The fuzz targets (test/fuzz/run): with libFuzzer, and with a main that tries the inputs of the corpus.
+fuzzed_client = src/answer/client.cpp src/answer/request.cpp
+fuzzed_hosts = $(wildcard src/base/*.cpp src/config/*.cpp)
+fuzz_targets = client hosts
+replayed = test/fuzz/replay.cpp $(fuzz_targets:%=test/fuzz/%_fuzz.cpp)
+
+.PHONY: replay $(fuzz_targets:%=fuzz-%)
+replay: $(fuzz_targets:%=$(BUILD)/replay-%)
+	$(foreach target,$(fuzz_targets),$(BUILD)/replay-$(target) test/fuzz/corpus/$(target) &&) true
+$(fuzz_targets:%=fuzz-%): fuzz-%: $(BUILD)/fuzz-%
+
+.SECONDARY: $(patsubst %.cpp,$(BUILD)/%.o,$(replayed))
+.SECONDEXPANSION:
+$(BUILD)/replay-%: $(BUILD)/test/fuzz/replay.o $(BUILD)/test/fuzz/%_fuzz.o $$(addprefix $(BUILD)/,$$(subst .cpp,.o,$$(fuzzed_$$*)))
+	$(CXX) $(SANITIZE) -o $@ $^
+$(BUILD)/fuzz-%: test/fuzz/%_fuzz.cpp $$(fuzzed_$$*)
+	@mkdir -p $(BUILD)
+	$(CXX) -std=c++17 -g -O1 -DFMT_HEADER_ONLY -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Isrc -o $@ $^
 
 $(binary): $(objects)
 	$(CXX) $(SANITIZE) -o $@ $^ -lgtest -lgtest_main -lpthread \
@@ -39,4 +58,4 @@ $(BUILD)/%.o: %.cpp
 	@mkdir -p $(dir $@)
 	$(CXX) $(CORE_FLAGS) -MMD -MP -c -o $@ $<
 
--include $(objects:.o=.d)
+-include $(objects:.o=.d) $(patsubst %.cpp,$(BUILD)/%.d,$(replayed))

@@ -3,11 +3,7 @@
 // and what the services are handed keeps the promises of the headers.
 //
 // The first byte chooses how long answers are, the second how the bytes are cut and taken; the rest
-// is what the client sends. Seeds are in corpus/client.
-//
-//   clang++ -std=c++17 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc test/fuzz/client_fuzz.cpp
-//       src/answer/client.cpp src/answer/request.cpp -o client_fuzz
-//   ./client_fuzz -max_len=20000 <work directory> test/fuzz/corpus/client
+// is what the client sends.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

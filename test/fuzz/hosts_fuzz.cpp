@@ -2,9 +2,6 @@
 // allow, dc and geo, what is accepted keeps the promises of the headers and can be written down and
 // read again, and what is refused gives one short, harmless line of log. The first byte chooses
 // max_hosts.
-//
-//   clang++ -std=c++17 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc -DFMT_HEADER_ONLY
-//       test/fuzz/hosts_fuzz.cpp src/base/*.cpp src/config/*.cpp -o hosts_fuzz
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
