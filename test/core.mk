@@ -18,10 +18,11 @@ CORE_FLAGS = -std=c++17 -O1 -g $(WARN) $(SANITIZE) -Isrc -Itest/unit -DFMT_HEADE
 
 core_sources = $(shell find src -name '*.cpp' -not -path 'src/postgres/*' | sort)
 pure_rooms = base config judge publish choose answer
-# one room is linked with the rooms before it, not with the loop
+# one room is linked with the rooms before it, not with the loop; the loop with all of them
+loop_sources = $(filter-out src/wall.cpp,$(core_sources))
 only_sources = $(filter $(foreach r,$(pure_rooms),src/$(r)/%),$(core_sources)) \
                $(filter-out %libpq_link.cpp,$(filter src/probe/%,$(core_sources)))
-sources = $(if $(ONLY),$(only_sources),$(core_sources))
+sources = $(if $(ONLY),$(if $(filter loop,$(ONLY)),$(loop_sources),$(only_sources)),$(core_sources))
 tests = $(shell find test/unit$(if $(ONLY),/$(ONLY)) -name '*_test.cpp' 2>/dev/null | sort)
 objects = $(patsubst %.cpp,$(BUILD)/%.o,$(sources) $(tests))
 binary = $(BUILD)/unit-tests$(if $(ONLY),-$(ONLY))
@@ -52,7 +53,7 @@ $(BUILD)/fuzz-%: test/fuzz/%_fuzz.cpp $$(fuzzed_$$*)
 
 $(binary): $(objects)
 	$(CXX) $(SANITIZE) -o $@ $^ -lgtest -lgtest_main -lpthread \
-	    $(if $(ONLY),,$(shell pkg-config --libs $(CORE_LIBS)))
+	    $(if $(filter-out loop,$(ONLY)),,$(shell pkg-config --libs $(CORE_LIBS)))
 
 $(BUILD)/%.o: %.cpp
 	@mkdir -p $(dir $@)

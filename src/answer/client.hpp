@@ -71,7 +71,7 @@ class Client {
   MonoUs deadline() const { return deadline_; }
 
   static constexpr std::size_t kMaxOutput =
-      262144;  // above this no further request is answered until some is sent
+      65536;  // above this no further request is answered until some is sent
 
  private:
   enum class Waiting : std::uint8_t { kForRequest, kIdle, kForSending };

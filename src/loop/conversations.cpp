@@ -5,6 +5,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+#include <algorithm>
 #include <cerrno>
 #include <string>
 #include <utility>
@@ -13,7 +18,13 @@ namespace pg_status {
 namespace {
 
 constexpr std::size_t kReadBytes = 16384;
-constexpr int kReadsPerTurn = 4;  // then the others have their turn
+constexpr int kSendsPerTurn = 2;  // then the others have their turn
+
+// Answers that wait to be taken, of all clients together. One answer may be some megabytes long
+// where there are thousands of hosts, and a client that asks for it need not read it.
+constexpr std::size_t kMaxUnsent = std::size_t{32} * 1024 * 1024;
+
+constexpr std::size_t kCrowd = 32;
 constexpr std::int64_t kTickUs = 100 * kUsPerMs;
 
 #ifdef MSG_NOSIGNAL
@@ -27,10 +38,12 @@ bool TryAgain(int error) { return error == EAGAIN || error == EWOULDBLOCK || err
 }  // namespace
 
 Conversations::Conversations(EventLoop& loop, DrainQueue& drain, Traffic& traffic,
+                             std::function<void(MonoUs now)> between_turns,
                              std::function<void()> before_answers, std::function<void()> drained)
     : loop_(loop),
       drain_(drain),
       traffic_(traffic),
+      between_turns_(std::move(between_turns)),
       before_answers_(std::move(before_answers)),
       drained_(std::move(drained)),
       tick_(loop.NewTimer(this)) {}
@@ -55,6 +68,7 @@ void Conversations::Add(int fd, Service& service, MonoUs now) {
   Talk& talk = talks_.back();
   talk.self = std::prev(talks_.end());
   ++traffic_.of(talk.port).open;
+  crowd_ = std::max(crowd_, talks_.size());
   ArmTick();
   // Most clients have sent their request by the time they are accepted.
   Ready(talk, UV_READABLE);
@@ -85,6 +99,7 @@ void Conversations::Refuse(int fd, Service& service, MonoUs now) {
 
 void Conversations::Ready(Talk& talk, int ready) {
   const MonoUs now = EventLoop::Now();
+  between_turns_(now);
   talks_.splice(talks_.end(), talks_, talk.self);
   if ((ready & UV_READABLE) != 0 && !Receive(talk, now)) return;
   if (!Send(talk, now)) return;
@@ -92,32 +107,33 @@ void Conversations::Ready(Talk& talk, int ready) {
     Finish(talk, now);
     return;
   }
+  CountUnsent(talk);
+  LimitUnsent(talk);
   Watch(talk);
 }
 
-// False when the connection is gone, and the talk with it.
+// False when the connection is gone, and the talk with it. Reads once: what is left is there at the
+// next turn.
 bool Conversations::Receive(Talk& talk, MonoUs now) {
+  if (!talk.client.wants_input()) return true;
   char bytes[kReadBytes];
-  for (int i = 0; i < kReadsPerTurn && talk.client.wants_input(); ++i) {
-    const ssize_t got = recv(talk.fd, bytes, sizeof bytes, 0);
-    if (got < 0 && TryAgain(errno)) return true;
-    if (got < 0) {
-      Drop(talk);
-      return false;
-    }
-    before_answers_();
-    if (got == 0) {
-      talk.client.EndOfInput(now);
-      return true;
-    }
+  const ssize_t got = recv(talk.fd, bytes, sizeof bytes, 0);
+  if (got < 0 && TryAgain(errno)) return true;
+  if (got < 0) {
+    Drop(talk);
+    return false;
+  }
+  before_answers_();
+  if (got == 0) {
+    talk.client.EndOfInput(now);
+  } else {
     talk.client.Receive(std::string_view(bytes, static_cast<std::size_t>(got)), now);
-    if (static_cast<std::size_t>(got) < sizeof bytes) return true;
   }
   return true;
 }
 
 bool Conversations::Send(Talk& talk, MonoUs now) {
-  while (!talk.client.output().empty()) {
+  for (int i = 0; i < kSendsPerTurn && !talk.client.output().empty(); ++i) {
     const std::string_view output = talk.client.output();
     const ssize_t sent = send(talk.fd, output.data(), output.size(), kSendFlags);
     if (sent < 0 && TryAgain(errno)) return true;
@@ -129,6 +145,22 @@ bool Conversations::Send(Talk& talk, MonoUs now) {
     talk.client.Sent(static_cast<std::size_t>(sent), now);
   }
   return true;
+}
+
+void Conversations::CountUnsent(Talk& talk) {
+  const std::size_t unsent = talk.client.output().size();
+  unsent_ += unsent - talk.unsent;
+  talk.unsent = unsent;
+}
+
+// Whoever has not taken any of its answer for longest goes first.
+void Conversations::LimitUnsent(const Talk& current) {
+  for (auto it = talks_.begin(); unsent_ > kMaxUnsent && it != talks_.end();) {
+    Talk& talk = *it++;
+    if (talk.unsent == 0 || &talk == &current) continue;
+    ++traffic_.of(talk.port).write_failures;
+    Drop(talk);
+  }
 }
 
 void Conversations::Watch(Talk& talk) {
@@ -169,6 +201,7 @@ void Conversations::Finish(Talk& talk, MonoUs now) {
 
 void Conversations::Drop(Talk& talk) {
   --traffic_.of(talk.port).open;
+  unsent_ -= talk.unsent;
   talk.watch.reset();
   if (talk.fd >= 0) close(talk.fd);
   talks_.erase(talk.self);
@@ -191,7 +224,18 @@ void Conversations::Tick() {
     Talk& talk = *it++;
     if (now >= talk.client.deadline()) Drop(talk);
   }
+  GiveMemoryBack();
   ArmTick();
+}
+
+// What a crowd has used lies between what is still in use, and the C library keeps it: dozens of
+// megabytes.
+void Conversations::GiveMemoryBack() {
+  if (crowd_ < kCrowd || talks_.size() > crowd_ / 2) return;
+  crowd_ = talks_.size();
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 }  // namespace pg_status

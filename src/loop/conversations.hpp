@@ -19,10 +19,12 @@ namespace pg_status {
 class Conversations {
  public:
   // drain: takes over sockets that have been answered (its owner looks after it: drained is called
-  // after each). traffic: where clients are counted. before_answers: called before a client's bytes
-  // are answered, to bring what the answers look at up to date.
+  // after each). traffic: where clients are counted. between_turns: called between two clients'
+  // turns, as many of them may be ready at once and others must not wait for all. before_answers:
+  // called before a client's bytes are answered, to bring what the answers look at up to date.
   Conversations(EventLoop& loop, DrainQueue& drain, Traffic& traffic,
-                std::function<void()> before_answers, std::function<void()> drained);
+                std::function<void(MonoUs now)> between_turns, std::function<void()> before_answers,
+                std::function<void()> drained);
   ~Conversations();
   Conversations(const Conversations&) = delete;
   Conversations& operator=(const Conversations&) = delete;
@@ -43,7 +45,8 @@ class Conversations {
     Conversations& conversations;
     const Port port;
     int fd;
-    int events = 0;  // what the watcher waits for
+    int events = 0;          // what the watcher waits for
+    std::size_t unsent = 0;  // as counted in unsent_
     Client client;
     PollHandle watch;
     std::list<Talk>::iterator self;
@@ -59,16 +62,22 @@ class Conversations {
   void Refuse(int fd, Service& service, MonoUs now);
   void ArmTick();
   void Tick();
+  void CountUnsent(Talk& talk);
+  void LimitUnsent(const Talk& current);
+  void GiveMemoryBack();
 
   EventLoop& loop_;
   DrainQueue& drain_;
   Traffic& traffic_;
+  const std::function<void(MonoUs now)> between_turns_;
   const std::function<void()> before_answers_;
   const std::function<void()> drained_;
   std::size_t most_ = 512;
   ClientLimits limits_;
   std::int64_t drain_patience_us_ = 0;
-  std::list<Talk> talks_;  // in the order of their last progress, so that the idlest come first
+  std::list<Talk> talks_;   // in the order of their last progress, so that the idlest come first
+  std::size_t unsent_ = 0;  // bytes of output that all of them have
+  std::size_t crowd_ = 0;   // the most at once since memory was last given back
   TimerHandle tick_;
   bool ticking_ = false;
 };

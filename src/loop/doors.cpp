@@ -261,6 +261,13 @@ void Doors::AcceptSome(Door& door, int most) {
   while (most > 0 && AcceptOne(door, now)) --most;
 }
 
+void Doors::Attend(Port port) {
+  if (paused_) return;
+  for (const auto& door : doors_) {
+    if (door->port == port && door->fd >= 0) AcceptSome(*door, kAcceptsPerTurn);
+  }
+}
+
 // A readable listening socket would wake us for ever, so it is left alone for a moment.
 void Doors::Pause(int error) {
   const MonoUs now = EventLoop::Now();

@@ -36,6 +36,9 @@ class Doors {
   void Configure(const std::vector<IpAddress>& addresses,
                  const std::array<std::uint16_t, kPorts>& port_numbers);
 
+  // Hands on who waits at this port, out of turn.
+  void Attend(Port port);
+
   // Leaves waiting connections alone for a moment: nothing can be accepted (no descriptors, no
   // memory).
   void Pause(int error);

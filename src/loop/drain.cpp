@@ -58,7 +58,7 @@ void DrainQueue::Look(MonoUs now) {
         close(client.fd);
         return true;
       }
-      // Twice as long as it has been here: 1, 3, 7, 15 ... ms.
+      // After 1, 3, 9, 27 ... ms.
       client.look = std::min(client.until, now + 2 * (now - client.since));
     }
     next_look_ = next_look_ == 0 ? client.look : std::min(next_look_, client.look);

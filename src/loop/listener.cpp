@@ -15,6 +15,7 @@ namespace {
 constexpr std::int64_t kDrainPatienceUs = 200 * kUsPerMs;
 constexpr std::int64_t kIdleUs = 60 * kUsPerSecond;  // between two requests on a kept connection
 constexpr std::int64_t kTellRefusalsUs = 60 * kUsPerSecond;
+constexpr std::int64_t kAttendRawUs = 1 * kUsPerMs;
 constexpr std::size_t kMaxLogLines = 200;
 
 // Answers look at this until the first snapshot has come: nothing is known.
@@ -27,7 +28,8 @@ Listener::Listener(Server server, std::string_view version)
       discovery_(world_, server_.choose, version, traffic_),
       check_(world_, version, traffic_),
       conversations_(
-          loop_, draining_, traffic_, [this] { Refresh(); }, [this] { ScheduleLook(); }),
+          loop_, draining_, traffic_, [this](MonoUs now) { AttendRaw(now); }, [this] { Refresh(); },
+          [this] { Drained(); }),
       doors_(
           loop_,
           [this](Port port, int fd, const IpAddress& from, MonoUs now) {
@@ -109,9 +111,21 @@ void Listener::AnswerRaw(int fd, MonoUs now) {
     close(fd);
     return;
   }
-  while (draining_.size() >= settings_.max_clients) draining_.DropOldest();
   draining_.Add(fd, now, std::min(kDrainPatienceUs, settings_.client_timeout_us));
+  Drained();
+}
+
+// Somebody was answered; whichever port they came to, they are not more than may be.
+void Listener::Drained() {
+  while (draining_.size() > settings_.max_clients) draining_.DropOldest();
   ScheduleLook();
+}
+
+// Many busy conversations make a round of the loop long; the raw port does not wait for its end.
+void Listener::AttendRaw(MonoUs now) {
+  if (now - raw_attended_ < kAttendRawUs) return;
+  raw_attended_ = now;
+  doors_.Attend(Port::kRaw);
 }
 
 void Listener::ScheduleLook() {

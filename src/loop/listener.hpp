@@ -69,6 +69,8 @@ class Listener {
  private:
   void Visited(Port port, int fd, const IpAddress& from, MonoUs now);
   void AnswerRaw(int fd, MonoUs now);
+  void AttendRaw(MonoUs now);
+  void Drained();
   void Refused(Port port, const IpAddress& from, MonoUs now);
   void Refresh();
   void ScheduleLook();
@@ -86,6 +88,7 @@ class Listener {
   Doors doors_;
   TimerHandle look_timer_;
   MonoUs look_armed_for_ = 0;
+  MonoUs raw_attended_ = 0;
   std::uint64_t refused_ = 0;  // not yet told
   MonoUs refused_told_ = 0;
   std::deque<LogLine> log_;

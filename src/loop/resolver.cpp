@@ -43,8 +43,11 @@ struct Resolver::Request {
   std::uint64_t serial;
 };
 
-Resolver::Resolver(EventLoop& loop, int try_timeout_ms)
-    : loop_(loop), try_timeout_ms_(try_timeout_ms), tick_(loop.NewTimer(this)) {
+Resolver::Resolver(EventLoop& loop, int try_timeout_ms, std::string name_servers)
+    : loop_(loop),
+      try_timeout_ms_(try_timeout_ms),
+      name_servers_(std::move(name_servers)),
+      tick_(loop.NewTimer(this)) {
   ares_library_init(ARES_LIB_INIT_ALL);
   Start();
 }
@@ -71,6 +74,10 @@ void Resolver::Start() {
                         ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB) !=
       ARES_SUCCESS) {
     channel_ = nullptr;
+  }
+  if (channel_ != nullptr && !name_servers_.empty() &&
+      ares_set_servers_ports_csv(channel_, name_servers_.c_str()) != ARES_SUCCESS) {
+    ares_destroy(std::exchange(channel_, nullptr));
   }
 }
 

@@ -23,8 +23,9 @@ class Resolver {
   using Callback =
       std::function<void(std::vector<std::string> addresses, const std::string& error)>;
 
-  // try_timeout_ms: how long one name server is waited for.
-  Resolver(EventLoop& loop, int try_timeout_ms);
+  // try_timeout_ms: how long one name server is waited for. name_servers: "127.0.0.1:53,[::1]:53",
+  // instead of the system's; "" for those.
+  Resolver(EventLoop& loop, int try_timeout_ms, std::string name_servers = "");
   ~Resolver();
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
@@ -49,6 +50,7 @@ class Resolver {
 
   EventLoop& loop_;
   const int try_timeout_ms_;
+  const std::string name_servers_;
   ares_channel channel_ = nullptr;
   std::map<ares_socket_t, PollHandle> sockets_;
   struct Waiting {

@@ -17,7 +17,7 @@
 #include "shared.h"
 #include "worker.h"
 
-/* Descriptors beside one for each client: the server's own, the listening sockets, the
+/* Descriptors beside those of the clients: the server's own, the listening sockets, the
  * event loop's. */
 #define OTHER_FILES 96
 
@@ -44,7 +44,8 @@ configure(PgstListener **listener)
 	PgstMessage why;
 	PgstStatus status;
 
-	pgst_worker_need_files(pgst_max_clients + OTHER_FILES);
+	/* those that ask and those that were answered are counted apart */
+	pgst_worker_need_files(2 * pgst_max_clients + OTHER_FILES);
 	pgst_listener_settings(&settings);
 	if (*listener == NULL)
 		status = pgst_listener_new(&settings, &server_calls, listener, &why);

@@ -1,0 +1,156 @@
+// The loop that never waits by itself: what it tells its owner to wait for, and what goes wrong in
+// callbacks.
+#include "loop/event_loop.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <functional>
+#include <new>
+
+#include "loop/scene.hpp"
+
+namespace pg_status {
+namespace {
+
+class EventLoopTest : public testing::Test {
+ protected:
+  EventLoopTest() { EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0); }
+  ~EventLoopTest() override {
+    for (const int end : ends) {
+      if (end >= 0) close(end);
+    }
+  }
+
+  // Handles carry a function: what to do when they fire.
+  using What = std::function<void()>;
+  static void OnTimer(uv_timer_t* timer) { (*static_cast<What*>(timer->data))(); }
+  static void OnPoll(uv_poll_t* poll, int, int) { (*static_cast<What*>(poll->data))(); }
+
+  EventLoop loop;
+  Running<EventLoop> running{loop, &EventLoop::Run};
+  int ends[2] = {-1, -1};
+};
+
+TEST_F(EventLoopTest, WithNothingToDoItWaitsForEver) {
+  EXPECT_EQ(loop.timeout_ms(), -1);
+  loop.Run();
+  EXPECT_EQ(loop.timeout_ms(), -1);
+}
+
+TEST_F(EventLoopTest, ItTellsHowLongToWaitForATimer) {
+  What what = [] {};
+  const TimerHandle timer = loop.NewTimer(&what);
+  ArmTimer(timer.get(), EventLoop::Now() + 3600 * kUsPerSecond, OnTimer);
+  loop.Run();
+  EXPECT_GT(loop.timeout_ms(), 3500 * 1000);
+  EXPECT_LE(loop.timeout_ms(), 3600 * 1000);
+}
+
+TEST_F(EventLoopTest, ATimerFiresOnceAndNotTooEarly) {
+  int fired = 0;
+  What what = [&] { ++fired; };
+  const TimerHandle timer = loop.NewTimer(&what);
+  const MonoUs start = EventLoop::Now();
+  ArmTimer(timer.get(), start + 20 * kUsPerMs, OnTimer);
+  ASSERT_TRUE(RunUntil({&running}, [&] { return fired > 0; }));
+  EXPECT_GE(EventLoop::Now(), start + 19 * kUsPerMs);
+  loop.Run();
+  EXPECT_EQ(fired, 1);
+  EXPECT_EQ(loop.timeout_ms(), -1);
+}
+
+TEST_F(EventLoopTest, ATimeInThePastIsDueInTheNextRun) {
+  int fired = 0;
+  What what = [&] { ++fired; };
+  const TimerHandle timer = loop.NewTimer(&what);
+  ArmTimer(timer.get(), EventLoop::Now() - kUsPerSecond, OnTimer);
+  EXPECT_EQ(loop.timeout_ms(), 0);
+  EXPECT_EQ(fired, 0);
+  loop.Run();
+  EXPECT_EQ(fired, 1);
+}
+
+TEST_F(EventLoopTest, ItsDescriptorTellsOfAWatchedOne) {
+  int fired = 0;
+  char byte = 0;
+  What what = [&] {
+    ++fired;
+    EXPECT_EQ(read(ends[0], &byte, 1), 1);
+  };
+  const PollHandle watch = loop.NewPoll(ends[0], &what);
+  ASSERT_TRUE(watch);
+  uv_poll_start(watch.get(), UV_READABLE, OnPoll);
+  loop.Run();
+  EXPECT_EQ(fired, 0);
+  EXPECT_EQ(loop.timeout_ms(), -1);
+
+  ASSERT_EQ(write(ends[1], "x", 1), 1);
+  pollfd fd{loop.fd(), POLLIN, 0};
+  EXPECT_EQ(poll(&fd, 1, kPatienceMs), 1);
+  loop.Run();
+  EXPECT_EQ(fired, 1);
+  EXPECT_EQ(byte, 'x');
+}
+
+// The kernel learns of such a watcher in the next round only.
+TEST_F(EventLoopTest, AWatcherStartedInACallbackIsNotForgotten) {
+  bool heard = false;
+  PollHandle watch;
+  What on_ready = [&] {
+    heard = true;
+    uv_poll_stop(watch.get());
+  };
+  What on_time = [&] {
+    watch = loop.NewPoll(ends[0], &on_ready);
+    ASSERT_TRUE(watch);
+    uv_poll_start(watch.get(), UV_READABLE, OnPoll);
+    loop.WatchersChanged();
+  };
+  const TimerHandle timer = loop.NewTimer(&on_time);
+  ASSERT_EQ(write(ends[1], "x", 1), 1);
+  ArmTimer(timer.get(), EventLoop::Now(), OnTimer);
+  EXPECT_TRUE(RunUntil({&running}, [&] { return heard; }));
+}
+
+TEST_F(EventLoopTest, AWatcherMayBeGivenUpInItsOwnCallbackAndTheSocketClosed) {
+  int fired = 0;
+  PollHandle watch;
+  What what = [&] {
+    ++fired;
+    watch.reset();
+    close(std::exchange(ends[0], -1));
+  };
+  watch = loop.NewPoll(ends[0], &what);
+  ASSERT_TRUE(watch);
+  uv_poll_start(watch.get(), UV_READABLE | UV_WRITABLE, OnPoll);
+  ASSERT_EQ(write(ends[1], "x", 1), 1);
+  ASSERT_TRUE(RunUntil({&running}, [&] { return fired > 0; }));
+  loop.Run();
+  EXPECT_EQ(fired, 1);
+}
+
+TEST_F(EventLoopTest, WhatCannotBeWatchedIsNoWatcher) {
+  std::FILE* file = std::tmpfile();
+  ASSERT_NE(file, nullptr);
+  EXPECT_FALSE(loop.NewPoll(fileno(file), nullptr));
+  std::fclose(file);
+}
+
+TEST_F(EventLoopTest, OutOfMemoryInACallbackIsThrownByRunAndTheLoopGoesOn) {
+  What what = [&] { loop.Guard([] { throw std::bad_alloc(); }); };
+  const TimerHandle timer = loop.NewTimer(&what);
+  ArmTimer(timer.get(), EventLoop::Now(), OnTimer);
+  EXPECT_THROW(loop.Run(), std::bad_alloc);
+
+  int fired = 0;
+  what = [&] { ++fired; };
+  ArmTimer(timer.get(), EventLoop::Now(), OnTimer);
+  EXPECT_NO_THROW(loop.Run());
+  EXPECT_EQ(fired, 1);
+}
+
+}  // namespace
+}  // namespace pg_status

@@ -1,0 +1,138 @@
+// The poller with scripted servers as hosts: what it asks becomes a snapshot and lines of log, and
+// a host that hangs costs the others nothing. How hosts are judged belongs to other tests.
+#include "loop/poller.hpp"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "loop/scene.hpp"
+
+namespace pg_status {
+namespace {
+
+class PollerTest : public testing::Test {
+ protected:
+  PollerTest() {
+    settings.connection = ParseConninfo("dbname=postgres user=monitor", "pg_status", 900).value();
+    settings.limits.poll_interval_us = 50 * kUsPerMs;
+    settings.limits.fast_poll_interval_us = 20 * kUsPerMs;
+    settings.limits.poll_timeout_us = 200 * kUsPerMs;
+    settings.max_hosts = 4;
+  }
+
+  void Start(const std::string& hosts) {
+    settings.hosts = ParseHosts(hosts, 5432, settings.max_hosts).value();
+    poller = std::make_unique<Poller>(settings);
+    running = std::make_unique<Running<Poller>>(*poller, &Poller::Step);
+  }
+  static std::string Place(const ScriptedServer& server) {
+    return "127.0.0.1:" + std::to_string(server.port());
+  }
+
+  bool Run(const std::function<bool()>& done) {
+    return RunUntil({running.get(), &server, &other}, [&] {
+      if (const PgstSnapshot* news = poller->TakeSnapshot()) snapshot = news;
+      LogLine line;
+      while (poller->TakeLogLine(line)) log += line.message + "\n";
+      return done();
+    });
+  }
+  PgstState StateOf(std::uint32_t host) const {
+    return static_cast<PgstState>(snapshot->hosts[host].state);
+  }
+
+  ScriptedServer server;
+  ScriptedServer other;
+  PollerSettings settings;
+  std::unique_ptr<Poller> poller;
+  std::unique_ptr<Running<Poller>> running;
+  const PgstSnapshot* snapshot = nullptr;  // the newest
+  std::string log;
+};
+
+TEST_F(PollerTest, AHostIsKnownBeforeItIsAskedAndThenJudged) {
+  Start(Place(server));
+  snapshot = poller->TakeSnapshot();
+  ASSERT_NE(snapshot, nullptr);
+  EXPECT_EQ(snapshot->host_count, 1u);
+  EXPECT_EQ(snapshot->ready, 0);
+  EXPECT_EQ(StateOf(0), PGST_STATE_UNKNOWN);
+  EXPECT_EQ(poller->TakeSnapshot(), nullptr) << "no news";
+
+  ASSERT_TRUE(Run([&] { return snapshot->ready != 0; }));
+  EXPECT_EQ(StateOf(0), PGST_STATE_UP);
+  EXPECT_EQ(snapshot->primary, 0);
+}
+
+TEST_F(PollerTest, OneConnectionIsKeptForManyPolls) {
+  Start(Place(server));
+  ASSERT_TRUE(Run([&] { return server.queries() >= 5; }));
+  EXPECT_EQ(server.sessions().size(), 1u);
+}
+
+TEST_F(PollerTest, AHostGoesDownAndComesBack) {
+  Start(Place(server));
+  ASSERT_TRUE(Run([&] { return snapshot != nullptr && StateOf(0) == PGST_STATE_UP; }));
+  server.GoDown();
+  ASSERT_TRUE(Run([&] { return StateOf(0) == PGST_STATE_DOWN; }));
+  EXPECT_EQ(snapshot->primary, -1);
+  EXPECT_NE(log.find(Place(server)), std::string::npos) << log;
+  server.ComeBack();
+  ASSERT_TRUE(Run([&] { return StateOf(0) == PGST_STATE_UP; }));
+}
+
+TEST_F(PollerTest, AHostThatHangsDelaysNobody) {
+  other.on_query = [](ScriptedServer::Session&) {};
+  Start(Place(server) + ", " + Place(other));
+  ASSERT_TRUE(Run([&] { return snapshot != nullptr && StateOf(1) == PGST_STATE_DOWN; }));
+  EXPECT_EQ(StateOf(0), PGST_STATE_UP);
+  EXPECT_GE(server.queries(), 5u) << "it was asked all the time";
+}
+
+TEST_F(PollerTest, NewSettingsKeepWhatIsKnownOfAHostThatStays) {
+  Start(Place(server));
+  ASSERT_TRUE(Run([&] { return snapshot != nullptr && StateOf(0) == PGST_STATE_UP; }));
+  settings.hosts = ParseHosts(Place(other) + ", " + Place(server), 5432, 4).value();
+  poller->Configure(settings);
+  snapshot = poller->TakeSnapshot();
+  ASSERT_NE(snapshot, nullptr);
+  EXPECT_EQ(snapshot->host_count, 2u);
+  EXPECT_EQ(StateOf(0), PGST_STATE_UNKNOWN);
+  EXPECT_EQ(StateOf(1), PGST_STATE_UP);
+  ASSERT_TRUE(Run([&] { return StateOf(0) == PGST_STATE_UP; }));
+  EXPECT_EQ(server.sessions().size(), 1u) << "its connection was kept";
+}
+
+TEST_F(PollerTest, AHostThatIsAskedNoMoreIsLeftAlone) {
+  Start(Place(server) + ", " + Place(other));
+  ASSERT_TRUE(Run([&] { return server.queries() > 0 && other.queries() > 0; }));
+  settings.hosts = ParseHosts(Place(server), 5432, 4).value();
+  poller->Configure(settings);
+  EXPECT_TRUE(Run([&] { return other.open_sessions() == 0; }));
+  const std::size_t asked = server.queries();
+  ASSERT_TRUE(Run([&] { return server.queries() >= asked + 3; }));
+  EXPECT_EQ(other.sessions().size(), 1u);
+}
+
+TEST_F(PollerTest, AskedForNowItDoesNotWaitForTheNextTurn) {
+  settings.limits.poll_interval_us = 3600 * kUsPerSecond;
+  Start(Place(server));
+  ASSERT_TRUE(Run([&] { return snapshot != nullptr && StateOf(0) == PGST_STATE_UP; }));
+  const std::size_t asked = server.queries();
+  poller->ProbeNow();
+  EXPECT_TRUE(Run([&] { return server.queries() > asked; }));
+}
+
+TEST_F(PollerTest, ItEndsDuringAPoll) {
+  server.on_query = [](ScriptedServer::Session&) {};
+  Start(Place(server));
+  ASSERT_TRUE(Run([&] { return server.queries() > 0; }));
+  poller.reset();
+  EXPECT_TRUE(RunUntil({&server}, [&] { return server.open_sessions() == 0; }));
+}
+
+}  // namespace
+}  // namespace pg_status
