@@ -11,7 +11,8 @@
 namespace pg_status {
 namespace {
 
-constexpr std::int64_t kFirstLookUs = 1 * kUsPerMs;
+constexpr std::int64_t kFirstLookUs = 3 * kUsPerMs;
+constexpr std::int64_t kBetweenLooksUs = 1 * kUsPerMs;
 
 }  // namespace
 
@@ -41,10 +42,6 @@ void DrainQueue::Add(int fd, MonoUs now, std::int64_t patience_us) {
   client.since = now;
   client.until = now + patience_us;
   client.look = now + std::min(kFirstLookUs, patience_us);
-  if (Gone(client, now)) {
-    close(fd);
-    return;
-  }
   clients_.push_back(client);
   next_look_ = next_look_ == 0 ? client.look : std::min(next_look_, client.look);
 }
@@ -58,13 +55,15 @@ void DrainQueue::Look(MonoUs now) {
         close(client.fd);
         return true;
       }
-      // After 1, 3, 9, 27 ... ms.
+      // After 3, 9, 27, 81 ... ms.
       client.look = std::min(client.until, now + 2 * (now - client.since));
     }
     next_look_ = next_look_ == 0 ? client.look : std::min(next_look_, client.look);
     return false;
   };
   clients_.erase(std::remove_if(clients_.begin(), clients_.end(), done), clients_.end());
+  // With many of them somebody's time is always there.
+  if (next_look_ != 0) next_look_ = std::max(next_look_, now + kBetweenLooksUs);
 }
 
 void DrainQueue::DropOldest() {

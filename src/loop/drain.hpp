@@ -24,8 +24,8 @@ class DrainQueue {
   DrainQueue(const DrainQueue&) = delete;
   DrainQueue& operator=(const DrainQueue&) = delete;
 
-  // Takes over a non-blocking socket whose sending side was shut down. It is closed at once if the
-  // client has gone already, at the latest after patience_us or kMaxDrainBytes.
+  // Takes over a non-blocking socket whose sending side was shut down. It is closed when the client
+  // has gone, at the latest after patience_us or kMaxDrainBytes.
   void Add(int fd, MonoUs now, std::int64_t patience_us);
 
   // Looks at the clients whose time for a look has come.

@@ -16,6 +16,7 @@ constexpr std::int64_t kDrainPatienceUs = 200 * kUsPerMs;
 constexpr std::int64_t kIdleUs = 60 * kUsPerSecond;  // between two requests on a kept connection
 constexpr std::int64_t kTellRefusalsUs = 60 * kUsPerSecond;
 constexpr std::int64_t kAttendRawUs = 1 * kUsPerMs;
+constexpr std::int64_t kLookUs = 20 * kUsPerMs;
 constexpr std::size_t kMaxLogLines = 200;
 
 // Answers look at this until the first snapshot has come: nothing is known.
@@ -128,26 +129,26 @@ void Listener::AttendRaw(MonoUs now) {
   doors_.Attend(Port::kRaw);
 }
 
+// The timer is for when nothing else happens: while clients come and go, each step takes a look. A
+// timer for the moment of each look would cost more than the look itself.
 void Listener::ScheduleLook() {
-  const MonoUs next = draining_.next_look();
-  if (next == 0 || next == look_armed_for_) return;
-  look_armed_for_ = next;
-  ArmTimer(look_timer_.get(), next, [](uv_timer_t* timer) {
+  if (look_armed_ || draining_.next_look() == 0) return;
+  look_armed_ = true;
+  ArmTimer(look_timer_.get(), EventLoop::Now() + kLookUs, [](uv_timer_t* timer) {
     auto* self = static_cast<Listener*>(timer->data);
-    self->loop_.Guard([&] {
-      self->look_armed_for_ = 0;
-      self->draining_.Look(EventLoop::Now());
-      self->ScheduleLook();
-    });
+    self->look_armed_ = false;
+    self->draining_.Look(EventLoop::Now());
+    self->ScheduleLook();
   });
 }
 
 void Listener::Step() {
   try {
     loop_.Run();
+    if (draining_.next_look() != 0) draining_.Look(EventLoop::Now());
   } catch (...) {
     // A callback was cut short: nobody may be left waiting for that.
-    look_armed_for_ = 0;
+    look_armed_ = false;
     ScheduleLook();
     doors_.Pause(ENOMEM);
     throw;

@@ -87,7 +87,7 @@ class Listener {
   Conversations conversations_;
   Doors doors_;
   TimerHandle look_timer_;
-  MonoUs look_armed_for_ = 0;
+  bool look_armed_ = false;
   MonoUs raw_attended_ = 0;
   std::uint64_t refused_ = 0;  // not yet told
   MonoUs refused_told_ = 0;
