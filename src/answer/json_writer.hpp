@@ -3,7 +3,10 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <new>
 #include <string>
 #include <string_view>
 
@@ -73,13 +76,32 @@ class JsonWriter {
     std::string& out_;
   };
 
+  // RapidJSON's own allocators do not look whether they got memory.
+  class Memory {
+   public:
+    static constexpr bool kNeedFree = true;
+    void* Malloc(std::size_t bytes) { return bytes == 0 ? nullptr : Got(std::malloc(bytes)); }
+    void* Realloc(void* old, std::size_t /*old_bytes*/, std::size_t bytes) {
+      if (bytes != 0) return Got(std::realloc(old, bytes));
+      std::free(old);
+      return nullptr;
+    }
+    static void Free(void* memory) { std::free(memory); }
+
+   private:
+    static void* Got(void* memory) {
+      if (memory == nullptr) throw std::bad_alloc();
+      return memory;
+    }
+  };
+
   static rapidjson::SizeType Size(std::string_view text) {
     return static_cast<rapidjson::SizeType>(text.size());
   }
   void Key(std::string_view key) { writer_.Key(key.data(), Size(key)); }
 
   StringEnd end_;
-  rapidjson::Writer<StringEnd> writer_;
+  rapidjson::Writer<StringEnd, rapidjson::UTF8<>, rapidjson::UTF8<>, Memory> writer_;
 };
 
 }  // namespace pg_status

@@ -3,7 +3,6 @@
 #include "loop/conversations.hpp"
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -25,6 +24,7 @@ constexpr int kSendsPerTurn = 2;  // then the others have their turn
 constexpr std::size_t kMaxUnsent = std::size_t{32} * 1024 * 1024;
 
 constexpr std::size_t kCrowd = 32;
+constexpr std::int64_t kBusyForLongUs = 1 * kUsPerSecond;
 constexpr std::int64_t kTickUs = 100 * kUsPerMs;
 
 #ifdef MSG_NOSIGNAL
@@ -34,6 +34,11 @@ constexpr int kSendFlags = 0;
 #endif
 
 bool TryAgain(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
+
+bool HasInput(int fd) {
+  char byte = 0;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
 
 }  // namespace
 
@@ -59,57 +64,88 @@ void Conversations::Configure(std::size_t most, const ClientLimits& limits,
   drain_patience_us_ = drain_patience_us;
 }
 
-void Conversations::Add(int fd, Service& service, MonoUs now) {
-  if (talks_.size() >= most_ && !MakeRoom()) {
-    Refuse(fd, service, now);
+void Conversations::Add(OwnedFd fd, Service& service, const IpAddress& from, MonoUs now) {
+  const Port port = service.port();
+  if (traffic_.of(port).open >= most_ && !MakeRoom(port, now)) {
+    Refuse(std::move(fd), service, now);
     return;
   }
-  talks_.emplace_back(*this, fd, service, limits_, now);
+  talks_.emplace_back(*this, std::move(fd), service, from, limits_, now);
   Talk& talk = talks_.back();
   talk.self = std::prev(talks_.end());
-  ++traffic_.of(talk.port).open;
+  ++traffic_.of(port).open;
   crowd_ = std::max(crowd_, talks_.size());
   ArmTick();
   // Most clients have sent their request by the time they are accepted.
   Ready(talk, UV_READABLE);
 }
 
-// Between two requests, and for longest: at the front, as whoever makes progress moves to the back.
-bool Conversations::MakeRoom() {
+// Who is busy for long is slow, or worse; who came a moment ago may have a request on its way.
+bool Conversations::MakeRoom(Port port, MonoUs now) {
+  Talk* busiest = nullptr;
   for (Talk& talk : talks_) {
-    if (!talk.client.idle()) continue;
-    Drop(talk);
-    return true;
+    if (talk.port != port) continue;
+    if (talk.busy_since == 0) {
+      // A request that has come already deserves its answer.
+      if (HasInput(talk.fd.get())) continue;
+      Drop(talk);
+      return true;
+    }
+    if (busiest == nullptr || talk.busy_since < busiest->busy_since) busiest = &talk;
   }
-  return false;
+  if (busiest == nullptr || now - busiest->busy_since < kBusyForLongUs) return false;
+  Drop(*busiest);
+  return true;
 }
 
-void Conversations::Refuse(int fd, Service& service, MonoUs now) {
+void Conversations::Refuse(OwnedFd fd, Service& service, MonoUs now) {
   ++traffic_.of(service.port()).rejected;
   std::string answer;
   service.AnswerBad(503, "too many clients", answer);
   // What does not fit is not worth waiting for.
-  if (send(fd, answer.data(), answer.size(), kSendFlags) < 0 || shutdown(fd, SHUT_WR) != 0) {
-    close(fd);
+  if (send(fd.get(), answer.data(), answer.size(), kSendFlags) < 0 ||
+      shutdown(fd.get(), SHUT_WR) != 0) {
     return;
   }
-  drain_.Add(fd, now, drain_patience_us_);
+  drain_.Add(std::move(fd), now, drain_patience_us_);
   drained_();
+}
+
+void Conversations::DropIf(const std::function<bool(Port port, const IpAddress& from)>& unwelcome) {
+  for (auto it = talks_.begin(); it != talks_.end();) {
+    Talk& talk = *it++;
+    if (unwelcome(talk.port, talk.from)) Drop(talk);
+  }
 }
 
 void Conversations::Ready(Talk& talk, int ready) {
   const MonoUs now = EventLoop::Now();
+  bool goes_on = false;
+  try {
+    goes_on = Turn(talk, ready, now);
+  } catch (...) {
+    // Half an answer is worse than none.
+    Drop(talk);
+    throw;
+  }
+  if (goes_on && talk.client.finished()) Finish(talk, now);
+}
+
+// False when the talk is gone.
+bool Conversations::Turn(Talk& talk, int ready, MonoUs now) {
   between_turns_(now);
+  before_answers_();
   talks_.splice(talks_.end(), talks_, talk.self);
-  if ((ready & UV_READABLE) != 0 && !Receive(talk, now)) return;
-  if (!Send(talk, now)) return;
-  if (talk.client.finished()) {
-    Finish(talk, now);
-    return;
+  if ((ready & UV_READABLE) != 0 && !Receive(talk, now)) return false;
+  if (!Send(talk, now)) return false;
+  if (talk.client.idle()) {
+    talk.busy_since = 0;
+  } else if (talk.busy_since == 0) {
+    talk.busy_since = now;
   }
   CountUnsent(talk);
   LimitUnsent(talk);
-  Watch(talk);
+  return talk.client.finished() || Watch(talk);
 }
 
 // False when the connection is gone, and the talk with it. Reads once: what is left is there at the
@@ -117,13 +153,12 @@ void Conversations::Ready(Talk& talk, int ready) {
 bool Conversations::Receive(Talk& talk, MonoUs now) {
   if (!talk.client.wants_input()) return true;
   char bytes[kReadBytes];
-  const ssize_t got = recv(talk.fd, bytes, sizeof bytes, 0);
+  const ssize_t got = recv(talk.fd.get(), bytes, sizeof bytes, 0);
   if (got < 0 && TryAgain(errno)) return true;
   if (got < 0) {
     Drop(talk);
     return false;
   }
-  before_answers_();
   if (got == 0) {
     talk.client.EndOfInput(now);
   } else {
@@ -135,7 +170,7 @@ bool Conversations::Receive(Talk& talk, MonoUs now) {
 bool Conversations::Send(Talk& talk, MonoUs now) {
   for (int i = 0; i < kSendsPerTurn && !talk.client.output().empty(); ++i) {
     const std::string_view output = talk.client.output();
-    const ssize_t sent = send(talk.fd, output.data(), output.size(), kSendFlags);
+    const ssize_t sent = send(talk.fd.get(), output.data(), output.size(), kSendFlags);
     if (sent < 0 && TryAgain(errno)) return true;
     if (sent < 0) {
       ++traffic_.of(talk.port).write_failures;
@@ -163,21 +198,22 @@ void Conversations::LimitUnsent(const Talk& current) {
   }
 }
 
-void Conversations::Watch(Talk& talk) {
+// False when that is not possible, and the talk is gone.
+bool Conversations::Watch(Talk& talk) {
   const int events = (talk.client.wants_input() ? UV_READABLE : 0) |
                      (talk.client.output().empty() ? 0 : UV_WRITABLE);
-  if (events == talk.events) return;
+  if (events == talk.events) return true;
   if (!talk.watch) {
-    talk.watch = loop_.NewPoll(talk.fd, &talk);
+    talk.watch = loop_.NewPoll(talk.fd.get(), &talk);
     if (!talk.watch) {
       Drop(talk);
-      return;
+      return false;
     }
   }
   talk.events = events;
   if (events == 0) {
     uv_poll_stop(talk.watch.get());
-    return;
+    return true;
   }
   uv_poll_start(talk.watch.get(), events, [](uv_poll_t* handle, int status, int ready) {
     auto* woken = static_cast<Talk*>(handle->data);
@@ -186,24 +222,22 @@ void Conversations::Watch(Talk& talk) {
     woken->conversations.loop_.Guard([&] { woken->conversations.Ready(*woken, what); });
   });
   loop_.WatchersChanged();
+  return true;
 }
 
 void Conversations::Finish(Talk& talk, MonoUs now) {
-  const int fd = std::exchange(talk.fd, -1);
+  talk.watch.reset();
+  OwnedFd fd = std::move(talk.fd);
   Drop(talk);
-  if (shutdown(fd, SHUT_WR) != 0) {
-    close(fd);
-    return;
-  }
-  drain_.Add(fd, now, drain_patience_us_);
+  if (shutdown(fd.get(), SHUT_WR) != 0) return;
+  drain_.Add(std::move(fd), now, drain_patience_us_);
   drained_();
 }
 
 void Conversations::Drop(Talk& talk) {
   --traffic_.of(talk.port).open;
   unsent_ -= talk.unsent;
-  talk.watch.reset();
-  if (talk.fd >= 0) close(talk.fd);
+  talk.watch.reset();  // before its descriptor is closed
   talks_.erase(talk.self);
 }
 
@@ -222,7 +256,9 @@ void Conversations::Tick() {
   const MonoUs now = EventLoop::Now();
   for (auto it = talks_.begin(); it != talks_.end();) {
     Talk& talk = *it++;
-    if (now >= talk.client.deadline()) Drop(talk);
+    if (now < talk.client.deadline()) continue;
+    if (talk.busy_since == 0 && HasInput(talk.fd.get())) continue;
+    Drop(talk);
   }
   GiveMemoryBack();
   ArmTick();

@@ -6,11 +6,14 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <utility>
 
 #include "answer/client.hpp"
 #include "answer/traffic.hpp"
+#include "base/ip_address.hpp"
 #include "loop/drain.hpp"
 #include "loop/event_loop.hpp"
+#include "loop/owned_fd.hpp"
 
 #include "base/cpp_only.hpp"
 
@@ -29,22 +32,34 @@ class Conversations {
   Conversations(const Conversations&) = delete;
   Conversations& operator=(const Conversations&) = delete;
 
-  // For clients that come from now on. most: open at once.
+  // For clients that come from now on. most: open at once on one port.
   void Configure(std::size_t most, const ClientLimits& limits, std::int64_t drain_patience_us);
 
-  // Takes over a non-blocking socket. When there are too many, the client that has been idle for
-  // longest makes room; when none is idle, the new one is told so and let go.
-  void Add(int fd, Service& service, MonoUs now);
+  // Takes over a non-blocking socket. When there are too many on its port, one makes room: the one
+  // that has been idle for longest, else the one that has been busy for longest, if that is long.
+  // When none is, the new one is told so and let go.
+  void Add(OwnedFd fd, Service& service, const IpAddress& from, MonoUs now);
+
+  // Ends the conversations with those for whom this is true.
+  void DropIf(const std::function<bool(Port port, const IpAddress& from)>& unwelcome);
 
   std::size_t size() const { return talks_.size(); }
 
  private:
   struct Talk {
-    Talk(Conversations& owner, int socket, Service& service, const ClientLimits& limits, MonoUs now)
-        : conversations(owner), port(service.port()), fd(socket), client(service, limits, now) {}
+    Talk(Conversations& owner, OwnedFd socket, Service& service, const IpAddress& where,
+         const ClientLimits& limits, MonoUs now)
+        : conversations(owner),
+          port(service.port()),
+          from(where),
+          fd(std::move(socket)),
+          busy_since(now),
+          client(service, limits, now) {}
     Conversations& conversations;
     const Port port;
-    int fd;
+    const IpAddress from;
+    OwnedFd fd;
+    MonoUs busy_since;       // 0: idle
     int events = 0;          // what the watcher waits for
     std::size_t unsent = 0;  // as counted in unsent_
     Client client;
@@ -53,13 +68,14 @@ class Conversations {
   };
 
   void Ready(Talk& talk, int ready);
+  bool Turn(Talk& talk, int ready, MonoUs now);
   bool Receive(Talk& talk, MonoUs now);
   bool Send(Talk& talk, MonoUs now);
-  void Watch(Talk& talk);
+  bool Watch(Talk& talk);
   void Finish(Talk& talk, MonoUs now);
   void Drop(Talk& talk);
-  bool MakeRoom();
-  void Refuse(int fd, Service& service, MonoUs now);
+  bool MakeRoom(Port port, MonoUs now);
+  void Refuse(OwnedFd fd, Service& service, MonoUs now);
   void ArmTick();
   void Tick();
   void CountUnsent(Talk& talk);

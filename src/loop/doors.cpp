@@ -20,6 +20,7 @@ namespace {
 
 constexpr int kBacklog = 4096;       // the kernel lowers it to its own limit (net.core.somaxconn)
 constexpr int kAcceptsPerTurn = 64;  // then the others have their turn
+constexpr int kSendBufferBytes = 65536;  // of each connection; the kernel doubles it
 constexpr std::int64_t kPauseUs = 100 * kUsPerMs;
 constexpr std::int64_t kFirstRetryUs = 1 * kUsPerSecond;
 constexpr std::int64_t kLastRetryUs = 30 * kUsPerSecond;
@@ -67,18 +68,17 @@ bool MakeNonBlocking(int fd) {
   return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
-// A non-blocking connection, or -1 with errno.
-int Accept(int listening, sockaddr_storage& from) {
+// A non-blocking connection, or none with errno.
+OwnedFd Accept(int listening, sockaddr_storage& from) {
   socklen_t size = sizeof from;
 #ifdef SOCK_NONBLOCK
-  return accept4(listening, reinterpret_cast<sockaddr*>(&from), &size,
-                 SOCK_NONBLOCK | SOCK_CLOEXEC);
+  return OwnedFd(
+      accept4(listening, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
 #else
-  const int fd = accept(listening, reinterpret_cast<sockaddr*>(&from), &size);
-  if (fd >= 0 && !MakeNonBlocking(fd)) {
-    close(fd);
+  OwnedFd fd(accept(listening, reinterpret_cast<sockaddr*>(&from), &size));
+  if (fd.get() >= 0 && !MakeNonBlocking(fd.get())) {
+    fd.Close();
     errno = ECONNABORTED;
-    return -1;
   }
   return fd;
 #endif
@@ -93,6 +93,8 @@ bool VisitorIsGone(int error) {
   return false;
 }
 
+bool TooManyFiles(int error) { return error == EMFILE || error == ENFILE; }
+
 // A listening socket, or -1 with errno.
 int Listen(const IpAddress& address, std::uint16_t port) {
   sockaddr_storage place;
@@ -102,6 +104,9 @@ int Listen(const IpAddress& address, std::uint16_t port) {
   const int on = 1;
   bool good = fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && MakeNonBlocking(fd) &&
               setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0;
+  // What clients do not read lies in the kernel, and its memory for that is the whole machine's.
+  const int send_bytes = kSendBufferBytes;
+  good = good && setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes) == 0;
   // IPv4 has doors of its own.
   if (good && address.family == IpFamily::kV6) {
     good = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0;
@@ -236,13 +241,13 @@ void Doors::Watch(Door& door) {
 
 bool Doors::AcceptOne(Door& door, MonoUs now) {
   sockaddr_storage from;
-  const int fd = Accept(door.fd, from);
-  if (fd >= 0) {
-    visitor_(door.port, fd, FromSockaddr(from), now);
+  OwnedFd fd = Accept(door.fd, from);
+  if (fd.get() >= 0) {
+    visitor_(door.port, std::move(fd), FromSockaddr(from), now);
     return true;
   }
   if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
-  if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+  if (TooManyFiles(errno) || errno == ENOBUFS || errno == ENOMEM) {
     Pause(errno);
     return false;
   }
@@ -277,7 +282,9 @@ void Doors::Pause(int error) {
     logger_({LogLine::Level::kWarning,
              fmt::format("could not accept connections {} times: {}", std::exchange(failures_, 0),
                          ErrorText(error)),
-             "", "Lower pg_status.max_clients or raise the limit of open files."});
+             "",
+             TooManyFiles(error) ? "Lower pg_status.max_clients or raise the limit of open files."
+                                 : ""});
   }
   paused_ = true;
   for (const auto& door : doors_) door->watch.reset();

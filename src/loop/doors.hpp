@@ -14,6 +14,7 @@
 #include "base/ip_address.hpp"
 #include "base/log_line.hpp"
 #include "loop/event_loop.hpp"
+#include "loop/owned_fd.hpp"
 
 #include "base/cpp_only.hpp"
 
@@ -21,8 +22,8 @@ namespace pg_status {
 
 class Doors {
  public:
-  // Takes over a non-blocking socket.
-  using Visitor = std::function<void(Port port, int fd, const IpAddress& from, MonoUs now)>;
+  // Gets a non-blocking socket.
+  using Visitor = std::function<void(Port port, OwnedFd fd, const IpAddress& from, MonoUs now)>;
   using Logger = std::function<void(LogLine line)>;
 
   Doors(EventLoop& loop, Visitor visitor, Logger logger);

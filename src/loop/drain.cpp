@@ -3,10 +3,10 @@
 #include "loop/drain.hpp"
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace pg_status {
 namespace {
@@ -16,15 +16,11 @@ constexpr std::int64_t kBetweenLooksUs = 1 * kUsPerMs;
 
 }  // namespace
 
-DrainQueue::~DrainQueue() {
-  for (const Client& client : clients_) close(client.fd);
-}
-
 // Reads what there is. True when the client is done with, one way or the other.
 bool DrainQueue::Gone(Client& client, MonoUs now) {
   char sink[8192];
   while (client.drained < kMaxDrainBytes) {
-    const ssize_t got = recv(client.fd, sink, sizeof sink, 0);
+    const ssize_t got = recv(client.fd.get(), sink, sizeof sink, 0);
     if (got > 0) {
       client.drained += static_cast<std::size_t>(got);
       continue;
@@ -36,14 +32,15 @@ bool DrainQueue::Gone(Client& client, MonoUs now) {
   return true;
 }
 
-void DrainQueue::Add(int fd, MonoUs now, std::int64_t patience_us) {
+void DrainQueue::Add(OwnedFd fd, MonoUs now, std::int64_t patience_us) {
   Client client;
-  client.fd = fd;
+  client.fd = std::move(fd);
   client.since = now;
   client.until = now + patience_us;
   client.look = now + std::min(kFirstLookUs, patience_us);
-  clients_.push_back(client);
-  next_look_ = next_look_ == 0 ? client.look : std::min(next_look_, client.look);
+  const MonoUs look = client.look;
+  clients_.push_back(std::move(client));
+  next_look_ = next_look_ == 0 ? look : std::min(next_look_, look);
 }
 
 void DrainQueue::Look(MonoUs now) {
@@ -51,10 +48,7 @@ void DrainQueue::Look(MonoUs now) {
   next_look_ = 0;
   const auto done = [&](Client& client) {
     if (now >= client.look) {
-      if (Gone(client, now)) {
-        close(client.fd);
-        return true;
-      }
+      if (Gone(client, now)) return true;
       // After 3, 9, 27, 81 ... ms.
       client.look = std::min(client.until, now + 2 * (now - client.since));
     }
@@ -69,7 +63,6 @@ void DrainQueue::Look(MonoUs now) {
 void DrainQueue::DropOldest() {
   if (clients_.empty()) return;
   Gone(clients_.front(), 0);  // reads what there is: unread input would make it a reset
-  close(clients_.front().fd);
   clients_.pop_front();
   if (clients_.empty()) next_look_ = 0;
 }

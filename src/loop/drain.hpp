@@ -12,6 +12,7 @@
 #include <deque>
 
 #include "base/clock.hpp"
+#include "loop/owned_fd.hpp"
 
 #include "base/cpp_only.hpp"
 
@@ -19,14 +20,13 @@ namespace pg_status {
 
 class DrainQueue {
  public:
-  ~DrainQueue();
   DrainQueue() = default;
   DrainQueue(const DrainQueue&) = delete;
   DrainQueue& operator=(const DrainQueue&) = delete;
 
   // Takes over a non-blocking socket whose sending side was shut down. It is closed when the client
   // has gone, at the latest after patience_us or kMaxDrainBytes.
-  void Add(int fd, MonoUs now, std::int64_t patience_us);
+  void Add(OwnedFd fd, MonoUs now, std::int64_t patience_us);
 
   // Looks at the clients whose time for a look has come.
   void Look(MonoUs now);
@@ -43,7 +43,7 @@ class DrainQueue {
 
  private:
   struct Client {
-    int fd = -1;
+    OwnedFd fd;
     MonoUs since = 0;
     MonoUs until = 0;
     MonoUs look = 0;

@@ -2,8 +2,15 @@
 
 #include "loop/event_loop.hpp"
 
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
+
+#include "loop/owned_fd.hpp"
 
 namespace pg_status {
 
@@ -47,6 +54,32 @@ TimerHandle EventLoop::NewTimer(void* data) {
   uv_timer_init(&loop_, timer.get());
   timer->data = data;
   return TimerHandle(timer.release());
+}
+
+// libuv's table is as long as the highest number that was ever watched, so one watcher of a high
+// number makes it long enough. That there is memory for it is tried first.
+void EventLoop::Reserve(std::size_t descriptors) {
+  if (descriptors <= reserved_) return;
+  struct rlimit limit {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+    descriptors = std::min(descriptors, static_cast<std::size_t>(limit.rlim_cur));
+  }
+  // (volatile: or the compiler would see that nothing is done with it)
+  void* volatile room = std::malloc(4 * descriptors * sizeof(void*));
+  if (room == nullptr) throw std::bad_alloc();
+  std::free(room);
+  int ends[2];
+  if (pipe(ends) != 0) return;
+  const OwnedFd reading(ends[0]);
+  const OwnedFd writing(ends[1]);
+  const OwnedFd high(fcntl(reading.get(), F_DUPFD_CLOEXEC, static_cast<int>(descriptors) - 1));
+  if (high.get() < 0) return;
+  {
+    const PollHandle watch = NewPoll(high.get(), nullptr);
+    if (!watch) return;
+    uv_poll_start(watch.get(), UV_READABLE, [](uv_poll_t*, int, int) {});
+  }
+  reserved_ = descriptors;
 }
 
 PollHandle EventLoop::NewPoll(int fd, void* data) {

@@ -7,6 +7,7 @@
 
 #include <uv.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <new>
@@ -51,6 +52,10 @@ class EventLoop {
   // nullptr when the descriptor cannot be watched.
   PollHandle NewPoll(int fd, void* data);
 
+  // Makes room for watching descriptors up to this number: where libuv has to make room later and
+  // gets no memory, it ends the process. Throws std::bad_alloc.
+  void Reserve(std::size_t descriptors);
+
   // To be called after a watcher was started in a callback: libuv tells the kernel only when it
   // next polls.
   void WatchersChanged() { watchers_changed_ = true; }
@@ -73,6 +78,7 @@ class EventLoop {
  private:
   uv_loop_t loop_{};
   bool watchers_changed_ = false;
+  std::size_t reserved_ = 0;
   bool out_of_memory_ = false;
 };
 

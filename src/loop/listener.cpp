@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -18,6 +17,7 @@ constexpr std::int64_t kTellRefusalsUs = 60 * kUsPerSecond;
 constexpr std::int64_t kAttendRawUs = 1 * kUsPerMs;
 constexpr std::int64_t kLookUs = 20 * kUsPerMs;
 constexpr std::size_t kMaxLogLines = 200;
+constexpr std::size_t kOtherFds = 128;  // listening sockets, the loop's own, the server's
 
 // Answers look at this until the first snapshot has come: nothing is known.
 const PgstSnapshot kNothingKnown{};
@@ -33,8 +33,8 @@ Listener::Listener(Server server, std::string_view version)
           [this] { Drained(); }),
       doors_(
           loop_,
-          [this](Port port, int fd, const IpAddress& from, MonoUs now) {
-            Visited(port, fd, from, now);
+          [this](Port port, OwnedFd fd, const IpAddress& from, MonoUs now) {
+            Visited(port, std::move(fd), from, now);
           },
           [this](LogLine line) { Log(std::move(line)); }),
       look_timer_(loop_.NewTimer(this)) {
@@ -45,12 +45,18 @@ Listener::~Listener() = default;
 
 void Listener::Configure(ListenerSettings settings) {
   settings_ = std::move(settings);
+  loop_.Reserve(settings_.max_clients * kPorts + kOtherFds);
   ClientLimits limits;
   limits.head_us = settings_.client_timeout_us;
   limits.idle_us = std::max(settings_.client_timeout_us, kIdleUs);
   conversations_.Configure(settings_.max_clients, limits,
                            std::min(kDrainPatienceUs, settings_.client_timeout_us));
   doors_.Configure(settings_.addresses, settings_.ports);
+  // Who would not be let in any more has to go.
+  conversations_.DropIf([this](Port port, const IpAddress& from) {
+    return settings_.ports[static_cast<std::size_t>(port)] == 0 ||
+           !IsAllowed(settings_.allowed, from);
+  });
 }
 
 void Listener::SetSnapshot(const PgstSnapshot* snapshot, MonoUs poller_alive) {
@@ -65,21 +71,21 @@ void Listener::Refresh() {
   world_.node = server_.node_facts();
 }
 
-void Listener::Visited(Port port, int fd, const IpAddress& from, MonoUs now) {
+void Listener::Visited(Port port, OwnedFd fd, const IpAddress& from, MonoUs now) {
   if (!IsAllowed(settings_.allowed, from)) {
-    close(fd);
+    fd.Close();
     Refused(port, from, now);
     return;
   }
   switch (port) {
     case Port::kRaw:
-      AnswerRaw(fd, now);
+      AnswerRaw(std::move(fd), now);
       break;
     case Port::kDiscovery:
-      conversations_.Add(fd, discovery_, now);
+      conversations_.Add(std::move(fd), discovery_, from, now);
       break;
     case Port::kCheck:
-      conversations_.Add(fd, check_, now);
+      conversations_.Add(std::move(fd), check_, from, now);
       break;
   }
 }
@@ -97,7 +103,7 @@ void Listener::Refused(Port port, const IpAddress& from, MonoUs now) {
 
 // The state is read for each client at the moment of its answer. One word always fits into a new
 // socket's buffer; if the client has gone in the meantime there is nobody to tell.
-void Listener::AnswerRaw(int fd, MonoUs now) {
+void Listener::AnswerRaw(OwnedFd fd, MonoUs now) {
   const std::string_view line = RawLine(server_.node_state());
   traffic_.Count(Port::kRaw, "", line.substr(0, line.size() - 1));
   int flags = 0;
@@ -107,12 +113,11 @@ void Listener::AnswerRaw(int fd, MonoUs now) {
 #ifdef MSG_MORE
   flags |= MSG_MORE;  // leaves together with the end of the stream
 #endif
-  if (send(fd, line.data(), line.size(), flags) < 0 || shutdown(fd, SHUT_WR) != 0) {
+  if (send(fd.get(), line.data(), line.size(), flags) < 0 || shutdown(fd.get(), SHUT_WR) != 0) {
     ++traffic_.of(Port::kRaw).write_failures;
-    close(fd);
     return;
   }
-  draining_.Add(fd, now, std::min(kDrainPatienceUs, settings_.client_timeout_us));
+  draining_.Add(std::move(fd), now, std::min(kDrainPatienceUs, settings_.client_timeout_us));
   Drained();
 }
 

@@ -67,8 +67,8 @@ class Listener {
   std::size_t clients() const { return draining_.size() + conversations_.size(); }
 
  private:
-  void Visited(Port port, int fd, const IpAddress& from, MonoUs now);
-  void AnswerRaw(int fd, MonoUs now);
+  void Visited(Port port, OwnedFd fd, const IpAddress& from, MonoUs now);
+  void AnswerRaw(OwnedFd fd, MonoUs now);
   void AttendRaw(MonoUs now);
   void Drained();
   void Refused(Port port, const IpAddress& from, MonoUs now);

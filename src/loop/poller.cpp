@@ -16,6 +16,9 @@ namespace {
 // not asked more often.
 constexpr std::int64_t kMinProbeGapUs = 20 * kUsPerMs;
 
+// Descriptors that are no host's: the resolver's, the loop's own, the server's.
+constexpr std::size_t kOtherFds = 128;
+
 // Judging looks at all hosts; with many of them, observations are gathered for a moment first.
 constexpr std::int64_t kGatherUsPerHost = 50;
 constexpr std::int64_t kMaxGatherUs = 50 * kUsPerMs;
@@ -65,6 +68,7 @@ void Poller::RefuseSettings() {
 
 void Poller::Apply(PollerSettings settings) {
   if (!settings.connection.wants_gss) ShutOutKerberos();
+  loop_.Reserve(settings.max_hosts + kOtherFds);
   ReplacePeers(settings.hosts, settings.connection, settings.connection == settings_.connection);
   const bool same_timeout = settings.limits.poll_timeout_us == settings_.limits.poll_timeout_us;
   settings_ = std::move(settings);

@@ -66,6 +66,16 @@
 #define pgst_insertion_timeline() (RecoveryInProgress() ? 0 : ThisTimeLineID)
 #endif
 
+/*
+ * 15: before, the first look at the end of recovery prepares this process for WAL, with
+ * memory that it may not get. To be done where an error may be reported.
+ */
+#if PG_VERSION_NUM >= 150000
+#define pgst_notice_end_of_recovery() ((void) 0)
+#else
+#define pgst_notice_end_of_recovery() ((void) RecoveryInProgress())
+#endif
+
 /* 14: pausing became a state with a request before it */
 #if PG_VERSION_NUM >= 140000
 #define pgst_replay_paused() (GetRecoveryPauseState() != RECOVERY_NOT_PAUSED)

@@ -44,8 +44,8 @@ configure(PgstListener **listener)
 	PgstMessage why;
 	PgstStatus status;
 
-	/* those that ask and those that were answered are counted apart */
-	pgst_worker_need_files(2 * pgst_max_clients + OTHER_FILES);
+	/* counted apart: those of either HTTP port, and those that were answered */
+	pgst_worker_need_files(3 * pgst_max_clients + OTHER_FILES);
 	pgst_listener_settings(&settings);
 	if (*listener == NULL)
 		status = pgst_listener_new(&settings, &server_calls, listener, &why);

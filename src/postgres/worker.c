@@ -111,6 +111,7 @@ pgst_worker_wait(PgstWorker worker, int timeout_ms)
 		ProcessConfigFile(PGC_SIGHUP);
 		reloaded = true;
 	}
+	pgst_notice_end_of_recovery();
 	pgst_worker_alive(worker);
 	return reloaded;
 }

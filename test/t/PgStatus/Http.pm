@@ -53,8 +53,7 @@ sub ask {
     my ($port, $bytes) = @_;
     my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 60) or return '';
     print $socket $bytes;
-    local $/;
-    return <$socket> // '';
+    return (read_to_end($socket))[0];
 }
 
 # One request, with the header lines given: (status, body, head). The status is 0 when that was no HTTP answer.

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstddef>
+#include <new>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,13 +39,13 @@ class ConversationsTest : public testing::Test {
     for (const int client : clients) close(client);
   }
 
-  // A client that has said this by the time it is let in.
-  int Join(Service& service, std::string_view says) {
+  // A client that has said this by the time it is let in, now or later.
+  int Join(Service& service, std::string_view says, std::int64_t later_us = 0) {
     int pair[2];
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
     EXPECT_EQ(send(pair[0], says.data(), says.size(), 0), static_cast<ssize_t>(says.size()));
     clients.push_back(pair[0]);
-    conversations.Add(pair[1], service, EventLoop::Now());
+    conversations.Add(OwnedFd(pair[1]), service, IpAddress(), EventLoop::Now() + later_us);
     return pair[0];
   }
 
@@ -134,6 +135,80 @@ TEST_F(ConversationsTest, ThoseWhoAreThereAreCounted) {
   loop.Run();
   loop.Run();
   EXPECT_EQ(traffic.of(Port::kCheck).open, 1u);
+}
+
+// A client that came a moment ago may have a request on its way; one that has been busy for long
+// has to go.
+TEST_F(ConversationsTest, TheSlowestMakesRoomIfItIsSlow) {
+  conversations.Configure(2, ClientLimits{}, 200 * kUsPerMs);
+  Long service(10);
+  const int first = Join(service, "GE");
+  const int second = Join(service, "GE");
+  EXPECT_EQ(Read(Join(service, kGet), 100), 2u) << "refused";
+  EXPECT_EQ(Read(Join(service, kGet, 2 * kUsPerSecond), 10), 10u);
+  EXPECT_EQ(Read(first, 1), 0u);
+  char byte = 0;
+  EXPECT_EQ(recv(first, &byte, 1, 0), 0) << "it has gone";
+  EXPECT_EQ(recv(second, &byte, 1, 0), -1) << "it stays";
+  EXPECT_EQ(conversations.size(), 2u);
+}
+
+TEST_F(ConversationsTest, WhoseRequestHasComeIsNotIdle) {
+  conversations.Configure(2, ClientLimits{}, 200 * kUsPerMs);
+  Long service(10);
+  const int first = Join(service, kGet);
+  const int second = Join(service, kGet);
+  EXPECT_EQ(Read(first, 10), 10u);
+  EXPECT_EQ(Read(second, 10), 10u);
+  EXPECT_EQ(send(first, kGet.data(), kGet.size(), 0), static_cast<ssize_t>(kGet.size()));
+  Join(service, kGet);
+  EXPECT_EQ(Read(first, 10), 10u) << "it waited for its turn";
+  char byte = 0;
+  EXPECT_EQ(recv(second, &byte, 1, 0), 0) << "it was idle";
+}
+
+// Each port has its own room.
+TEST_F(ConversationsTest, ACrowdOnOnePortIsNoneOnAnother) {
+  class Elsewhere : public Long {
+   public:
+    Elsewhere() : Long(7) {}
+    Port port() const override { return Port::kDiscovery; }
+  };
+  conversations.Configure(1, ClientLimits{}, 200 * kUsPerMs);
+  Long service(10);
+  Elsewhere elsewhere;
+  Join(service, "GE");
+  EXPECT_EQ(Read(Join(elsewhere, kGet), 7), 7u);
+  EXPECT_EQ(conversations.size(), 2u);
+}
+
+TEST_F(ConversationsTest, ThoseWhoAreNotWelcomeAnyMoreGo) {
+  Long service(10);
+  const int client = Join(service, "GE");
+  conversations.DropIf([](Port port, const IpAddress&) { return port == Port::kDiscovery; });
+  EXPECT_EQ(conversations.size(), 1u);
+  conversations.DropIf([](Port port, const IpAddress&) { return port == Port::kCheck; });
+  EXPECT_EQ(conversations.size(), 0u);
+  char byte = 0;
+  EXPECT_EQ(recv(client, &byte, 1, 0), 0);
+}
+
+// Without memory for an answer the client gets none, rather than half of one and then the next.
+TEST_F(ConversationsTest, WhoseAnswerCannotBeFinishedIsLetGo) {
+  class Failing : public Long {
+   public:
+    Failing() : Long(0) {}
+    void AnswerHttp(const Request&, bool, std::string& out) override {
+      out += "HTTP/1.1 200 OK";
+      throw std::bad_alloc();
+    }
+  };
+  Failing service;
+  EXPECT_THROW(Join(service, kGet), std::bad_alloc);
+  EXPECT_EQ(conversations.size(), 0u);
+  EXPECT_EQ(traffic.of(Port::kCheck).open, 0u);
+  char bytes[100];
+  EXPECT_EQ(recv(clients.back(), bytes, sizeof bytes, 0), 0);
 }
 
 TEST_F(ConversationsTest, WhoIsRefusedIsCountedAsThat) {

@@ -70,7 +70,7 @@ TEST(Drain, WhoHasGoneAlreadyIsNoticedAtTheFirstLook) {
   const int fd = client.HandOver();
   client.Send(10);
   client.Leave();
-  queue.Add(fd, kStart, kPatience);
+  queue.Add(OwnedFd(fd), kStart, kPatience);
   queue.Look(queue.next_look());
   EXPECT_EQ(queue.size(), 0u);
   EXPECT_EQ(queue.next_look(), 0);
@@ -81,8 +81,8 @@ TEST(Drain, LooksAreAMillisecondApart) {
   DrainQueue queue;
   DrainedClient first;
   DrainedClient second;
-  queue.Add(first.HandOver(), kStart, kPatience);
-  queue.Add(second.HandOver(), kStart + 10, kPatience);
+  queue.Add(OwnedFd(first.HandOver()), kStart, kPatience);
+  queue.Add(OwnedFd(second.HandOver()), kStart + 10, kPatience);
   const MonoUs look = queue.next_look();
   queue.Look(look);
   EXPECT_EQ(queue.next_look(), look + kUsPerMs);
@@ -91,7 +91,7 @@ TEST(Drain, LooksAreAMillisecondApart) {
 TEST(Drain, WhoGoesIsNoticedAtTheNextLook) {
   DrainQueue queue;
   DrainedClient client;
-  queue.Add(client.HandOver(), kStart, kPatience);
+  queue.Add(OwnedFd(client.HandOver()), kStart, kPatience);
   client.Leave();
   ASSERT_EQ(queue.size(), 1u);
   queue.Look(queue.next_look() - 1);
@@ -104,7 +104,7 @@ TEST(Drain, WhoGoesIsNoticedAtTheNextLook) {
 TEST(Drain, WhoStaysIsLookedAtAtGrowingIntervalsAndLetGoInTime) {
   DrainQueue queue;
   DrainedClient client;
-  queue.Add(client.HandOver(), kStart, kPatience);
+  queue.Add(OwnedFd(client.HandOver()), kStart, kPatience);
   std::vector<std::int64_t> looks;
   while (queue.size() > 0) {
     const MonoUs look = queue.next_look();
@@ -121,7 +121,7 @@ TEST(Drain, WhoStaysIsLookedAtAtGrowingIntervalsAndLetGoInTime) {
 TEST(Drain, WithoutPatienceTheFirstLookIsTheLast) {
   DrainQueue queue;
   DrainedClient client;
-  queue.Add(client.HandOver(), kStart, 0);
+  queue.Add(OwnedFd(client.HandOver()), kStart, 0);
   queue.Look(kStart);
   EXPECT_EQ(queue.size(), 0u);
 }
@@ -130,7 +130,7 @@ TEST(Drain, WhatIsSentIsReadSoThatTheEndIsNoReset) {
   DrainQueue queue;
   DrainedClient client;
   client.Send(1000);
-  queue.Add(client.HandOver(), kStart, kPatience);
+  queue.Add(OwnedFd(client.HandOver()), kStart, kPatience);
   client.Send(1000);
   queue.Look(kStart + kPatience);
   EXPECT_EQ(queue.size(), 0u);
@@ -140,7 +140,7 @@ TEST(Drain, WhatIsSentIsReadSoThatTheEndIsNoReset) {
 TEST(Drain, WhoSendsTooMuchIsNotHeardToTheEnd) {
   DrainQueue queue;
   DrainedClient client;
-  queue.Add(client.HandOver(), kStart, kPatience);
+  queue.Add(OwnedFd(client.HandOver()), kStart, kPatience);
   for (std::size_t sent = 0; sent < DrainQueue::kMaxDrainBytes; sent += 16384) {
     EXPECT_EQ(queue.size(), 1u) << sent;
     client.Send(16384);
@@ -153,8 +153,8 @@ TEST(Drain, TheOldestGoesFirst) {
   DrainQueue queue;
   DrainedClient first;
   DrainedClient second;
-  queue.Add(first.HandOver(), kStart, kPatience);
-  queue.Add(second.HandOver(), kStart + 1, kPatience);
+  queue.Add(OwnedFd(first.HandOver()), kStart, kPatience);
+  queue.Add(OwnedFd(second.HandOver()), kStart + 1, kPatience);
   first.Send(1000);
   queue.DropOldest();
   EXPECT_EQ(queue.size(), 1u);
@@ -169,9 +169,9 @@ TEST(Drain, TheNextLookIsTheEarliestOfAll) {
   DrainQueue queue;
   DrainedClient first;
   DrainedClient second;
-  queue.Add(first.HandOver(), kStart, kPatience);
+  queue.Add(OwnedFd(first.HandOver()), kStart, kPatience);
   queue.Look(kStart + 3 * kUsPerMs);  // it is looked at again at 9 ms
-  queue.Add(second.HandOver(), kStart + 3 * kUsPerMs, kPatience);
+  queue.Add(OwnedFd(second.HandOver()), kStart + 3 * kUsPerMs, kPatience);
   EXPECT_EQ(queue.next_look(), kStart + 6 * kUsPerMs);
 }
 
@@ -179,7 +179,7 @@ TEST(Drain, TheQueueTakesItsClientsAlong) {
   DrainedClient client;
   {
     DrainQueue queue;
-    queue.Add(client.HandOver(), kStart, kPatience);
+    queue.Add(OwnedFd(client.HandOver()), kStart, kPatience);
   }
   EXPECT_TRUE(client.IsLetGo());
 }

@@ -152,5 +152,19 @@ TEST_F(EventLoopTest, OutOfMemoryInACallbackIsThrownByRunAndTheLoopGoesOn) {
   EXPECT_EQ(fired, 1);
 }
 
+TEST(EventLoop, ReservedRoomNeedsNoDescriptorAfterwards) {
+  EventLoop loop;
+  const int before = dup(0);
+  close(before);
+  loop.Reserve(900);
+  loop.Reserve(10);
+  loop.Reserve(1 << 30);  // more than this process may have is not asked for
+  const int after = dup(0);
+  close(after);
+  EXPECT_EQ(after, before);
+  loop.Run();
+  EXPECT_EQ(loop.timeout_ms(), -1);
+}
+
 }  // namespace
 }  // namespace pg_status

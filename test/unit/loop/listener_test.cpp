@@ -188,9 +188,11 @@ TEST_F(ListenerTest, AnIdleClientMakesRoomTheIdlestFirst) {
   }
   idle[0]->Say(kGet);  // now the second has been idle for longest
   ASSERT_TRUE(Run([&] { return Count(idle[0]->heard(), "HTTP/1.1 200") == 2; }));
-  Visitor& late = Visit(Port::kCheck, kGet);
-  ASSERT_TRUE(Run([&] { return StatusOf(late) != 0; }));
-  EXPECT_EQ(StatusOf(late), 404);
+  Visitor& elsewhere = Visit(Port::kCheck, kGet);
+  ASSERT_TRUE(Run([&] { return StatusOf(elsewhere) == 404; }));
+  EXPECT_EQ(idle[1]->end(), "") << "the other port has room";
+  Visitor& late = Visit(Port::kDiscovery, kGet);
+  ASSERT_TRUE(Run([&] { return StatusOf(late) == 200; }));
   ASSERT_TRUE(Ends(*idle[1]));
   EXPECT_EQ(idle[0]->end(), "");
   EXPECT_EQ(idle[2]->end(), "");
@@ -212,6 +214,20 @@ TEST_F(ListenerTest, WhereNobodyIsIdleTheNewOneIsToldSo) {
   Visitor& later = Visit(Port::kDiscovery, kGet);
   EXPECT_TRUE(Run([&] { return StatusOf(later) != 0; }));
   EXPECT_EQ(StatusOf(later), 200) << "there is room again";
+}
+
+TEST_F(ListenerTest, WhoWouldNotBeLetInAnyMoreHasToGo) {
+  Open();
+  Visitor& here = Visit(Port::kDiscovery, kGet);
+  Visitor& there = Visit(Port::kCheck, kGet);
+  ASSERT_TRUE(Run([&] { return StatusOf(here) == 200 && StatusOf(there) == 404; }));
+  settings.ports[static_cast<std::size_t>(Port::kCheck)] = 0;
+  listener->Configure(settings);
+  ASSERT_TRUE(Ends(there));
+  EXPECT_EQ(here.end(), "");
+  settings.allowed = ParseNetworks("192.0.2.0/24").value();
+  listener->Configure(settings);
+  EXPECT_TRUE(Ends(here));
 }
 
 TEST_F(ListenerTest, WhoDoesNotFinishARequestIsCutAndOthersAreNot) {
