@@ -300,6 +300,13 @@ void Discovery::AnswerLine(const Request& request, std::string& out) {
       AppendHostStatus(world_.snapshot->hosts[finding.host], MadeWall(world_), out);
       out.push_back('\n');
       break;
+    case Outcome::kNotFound:
+      // A load balancer's agent that came to the wrong port must not go unnoticed.
+      if (request.path == "/agent") {
+        out.append("fail # this is the discovery port\n");
+        break;
+      }
+      [[fallthrough]];
     default:
       out.append(kFixed[static_cast<std::size_t>(finding.outcome)].line);
       break;

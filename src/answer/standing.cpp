@@ -26,11 +26,18 @@ constexpr SyncWord kSyncWords[] = {
 
 bool IsPublished(const PgstSnapshot& snapshot) { return snapshot.layout == PGST_SNAPSHOT_LAYOUT; }
 
-// A position of an older timeline is of a history that this node has left.
+// Positions of another timeline cannot be compared: one of an older timeline is of a history that
+// this node has left, and of a newer one this node has nothing yet.
 Lsn PolledLeaderLsn(const World& world) {
   const PgstSnapshot& snapshot = *world.snapshot;
   if (!IsFresh(world) || snapshot.newest_timeline < world.node.timeline) return kNoLsn;
   return snapshot.newest_lsn;
+}
+
+bool IsLeftBehind(const World& world) {
+  const PgstSnapshot& snapshot = *world.snapshot;
+  return IsFresh(world) && world.node.timeline != 0 &&
+         snapshot.newest_timeline > world.node.timeline;
 }
 
 }  // namespace
@@ -88,7 +95,7 @@ std::string_view ReplicationState(const NodeFacts& node) {
 std::optional<std::uint64_t> LagBehindLeader(const World& world, Lsn position) {
   const NodeFacts& node = world.node;
   const Lsn told = std::max(PolledLeaderLsn(world), node.latest_end);
-  if (position == kNoLsn) return std::nullopt;
+  if (position == kNoLsn || IsLeftBehind(world)) return std::nullopt;
   // Before a WAL receiver has received anything its position is the one it asked to start from,
   // which says nothing of a leader.
   if (told == kNoLsn && node.received <= position) return std::nullopt;

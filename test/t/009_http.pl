@@ -68,6 +68,11 @@ subtest 'after a failover' => sub {
     is(code($standby1, '/primary'), 200, 'it checks as the primary');
     is(code($standby1, '/replica'), 503, 'and not as a replica');
     is(line($standby1, 'agent?role=primary'), "up ready 100%\n", 'its agent says so');
+    wait_for('the other standby to know that it was left behind', sub { code($standby2, '/replica?lag=1TB') == 503 });
+    is(code($standby2, '/replica'), 200, 'where nobody asks for its lag it is a replica');
+    is(line($standby2, 'agent?role=replica&lag=1TB'), "down # lag unknown\n", 'its agent says so');
+    set_conf($standby2, primary_conninfo => conninfo_of($standby1, $standby2));
+    wait_for('it to follow', sub { code($standby2, '/replica?lag=1MB') == 200 && code($standby2, '/async') == 200 });
 };
 
 is(raw_status($standby1), 'MASTER', 'the raw port answers as ever');

@@ -142,6 +142,9 @@ subtest 'no primary' => sub {
 subtest 'a standby is promoted' => sub {
     $standby1->promote;
     set_conf($standby2, primary_conninfo => conninfo_of($standby1, $standby2));
+    # Until it has followed to the new timeline, a standby is within no limit of lag.
+    wait_for('the other one to follow',
+        sub { json_of(check($standby2, '/patroni'))->{timeline} == 2 && code($standby2, '/replica?lag=10MB') == 200 });
     exactly_serve($standby1, $standby2);
     sql_arrives($standby1, $standby2);
 };

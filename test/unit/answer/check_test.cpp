@@ -302,7 +302,6 @@ INSTANTIATE_TEST_SUITE_P(
                     LeaderRow{"only the poller knows", 9000, 3, 0, 0, 4000},
                     LeaderRow{"only the sender told", 0, 0, 9000, 0, 4000},
                     LeaderRow{"received only", 0, 0, 0, 9000, 4000},
-                    LeaderRow{"the primary moved on to a new timeline", 9000, 4, 0, 6000, 4000},
                     LeaderRow{"the polled one is of the old timeline", 9000, 2, 6000, 0, 1000},
                     LeaderRow{"of an unknown timeline", 9000, 0, 6000, 0, 1000},
                     LeaderRow{"replay is ahead of all", 4000, 3, 4000, 4000, 0}));
@@ -319,6 +318,18 @@ TEST_P(CheckLeader, IsTheNewestThatIsKnown) {
   EXPECT_EQ(CodeIn(scene, path + std::to_string(row.lag)), 200) << row.situation;
   if (row.lag == 0) return;
   EXPECT_EQ(CodeIn(scene, path + std::to_string(row.lag - 1)), 503) << row.situation;
+}
+
+// A standby that has not followed to the new primary's timeline yet, or never will.
+TEST(CheckLeaderStale, WhoIsLeftOnAnOldTimelineIsWithinNoLimit) {
+  CheckScene scene = CheckScene::OnReplica();
+  EXPECT_EQ(CodeIn(scene, "replica?lag=1TB"), 200);
+  scene.snapshot().newest_timeline = scene.node().timeline + 1;
+  EXPECT_EQ(CodeIn(scene, "replica?lag=1TB"), 503);
+  EXPECT_EQ(CodeIn(scene, "readiness?lag=1TB"), 503);
+  EXPECT_EQ(CodeIn(scene, "replica"), 200);
+  scene.MakeStale();
+  EXPECT_EQ(CodeIn(scene, "replica?lag=1TB"), 200) << "that was long ago";
 }
 
 TEST(CheckLeaderStale, WhatWasPolledLongAgoDoesNotCount) {

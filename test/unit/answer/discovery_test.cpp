@@ -210,6 +210,12 @@ class Scene {
   Discovery service_;
 };
 
+TEST(DiscoveryLine, AnAgentAtTheWrongPortIsToldSo) {
+  Scene scene;
+  EXPECT_EQ(scene.Line("/agent", {{"role", "replica"}}), "fail # this is the discovery port\n");
+  EXPECT_EQ(scene.Line("/agents"), "error not found\n");
+}
+
 TEST(DiscoveryHttp, CountsItsAnswers) {
   Scene scene;
   scene.HttpBytes(Get("/master"));
