@@ -42,17 +42,6 @@ int StatusOfReply(std::string_view reply) {
 Check::Check(const World& world, std::string_view version, Traffic& traffic)
     : world_(world), version_(version), traffic_(traffic) {}
 
-std::string_view Check::Current(Kept& kept, void (*write)(const World& world, std::string& out)) {
-  const Stamp now = Stamp::Of(world_);
-  if (kept.stamp == now) return kept.text;
-  // The stamp is put on last: what running out of memory left unfinished must not count as written.
-  kept.stamp.reset();
-  kept.text.clear();
-  write(world_, kept.text);
-  kept.stamp = now;
-  return kept.text;
-}
-
 Check::Answer Check::AnswerTo(const Request& request) {
   const Finding finding = Examine(world_, request);
   Answer answer;
@@ -69,12 +58,14 @@ Check::Answer Check::AnswerTo(const Request& request) {
       AppendNode(world_, version_, answer.body);
       break;
     case Content::kCluster:
-      answer.rest = Current(cluster_, AppendCluster);
+      answer.rest =
+          cluster_.Update(world_, [this](std::string& out) { AppendCluster(world_, out); });
       break;
     case Content::kMetrics:
       answer.type = kMetricsType;
       AppendNodeMetrics(world_, version_, traffic_, answer.body);
-      answer.rest = Current(host_metrics_, AppendHostMetrics);
+      answer.rest = host_metrics_.Update(
+          world_, [this](std::string& out) { AppendHostMetrics(world_, out); });
       break;
   }
   return answer;

@@ -3,12 +3,11 @@
 // words; the facts are in World.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 
 #include "answer/client.hpp"
-#include "answer/stamp.hpp"
+#include "answer/kept.hpp"
 #include "answer/traffic.hpp"
 #include "answer/world.hpp"
 
@@ -28,11 +27,6 @@ class Check : public Service {
   void AnswerBad(int status, std::string_view help, std::string& out) override;
 
  private:
-  // What is told of the hosts, however many there are, is written once for each snapshot.
-  struct Kept {
-    std::optional<Stamp> stamp;  // nullopt: never written
-    std::string text;
-  };
   // An answer as GET would get it. What is long stays where it is kept.
   struct Answer {
     int status = 200;
@@ -44,7 +38,6 @@ class Check : public Service {
   };
 
   Answer AnswerTo(const Request& request);
-  std::string_view Current(Kept& kept, void (*write)(const World& world, std::string& out));
   static void Append(const Answer& answer, const Request& request, bool close, std::string& out);
 
   const World& world_;

@@ -264,10 +264,10 @@ void Discovery::AnswerHttp(const Request& request, bool close, std::string& out)
       AppendAnswer(200, persistence, kTextType, version_, out);
       break;
     case Outcome::kHost:
-      AppendOk(persistence, NameOf(finding.host, request.wants_json).bytes, out);
+      AppendOk(persistence, NameOf(finding.host, request.wants_json).bytes(), out);
       break;
     case Outcome::kHostList:
-      AppendOk(persistence, HostList().bytes, out);
+      AppendOk(persistence, HostList().bytes(), out);
       break;
     case Outcome::kHostStatus:
       scratch_.clear();
@@ -318,39 +318,33 @@ void Discovery::AnswerBad(int status, std::string_view help, std::string& out) {
   AppendAnswer(status, Persistence::kClose, kTextType, help, out);
 }
 
-const Discovery::Kept& Discovery::NameOf(std::uint32_t host, bool json) {
+template <typename WriteBody>
+const Discovery::KeptAnswer& Discovery::Update(KeptAnswer& answer, std::string_view content_type,
+                                               WriteBody write) {
+  answer.kept.Update(world_, [&](std::string& out) {
+    scratch_.clear();
+    write(scratch_);
+    AppendRest(content_type, "", scratch_, out);
+    answer.body_at = out.size() - scratch_.size();
+  });
+  return answer;
+}
+
+const Discovery::KeptAnswer& Discovery::NameOf(std::uint32_t host, bool json) {
   if (names_.size() <= host) names_.resize(HostCount(*world_.snapshot));
-  Kept& kept = json ? names_[host].json : names_[host].text;
-  if (IsCurrent(kept)) return kept;
-
   const PgstHost& named = world_.snapshot->hosts[host];
-  scratch_.clear();
   if (json) {
-    AppendNamedHost(named, scratch_);
-  } else {
-    scratch_.append(HostName(named));
+    return Update(names_[host].json, kJsonType,
+                  [&](std::string& body) { AppendNamedHost(named, body); });
   }
-  Keep(json ? kJsonType : kTextType, scratch_, kept);
-  return kept;
+  return Update(names_[host].text, kTextType,
+                [&](std::string& body) { body.append(HostName(named)); });
 }
 
-const Discovery::Kept& Discovery::HostList() {
-  if (IsCurrent(host_list_)) return host_list_;
-  scratch_.clear();
-  AppendHostList(*world_.snapshot, MadeWall(world_), scratch_);
-  Keep(kJsonType, scratch_, host_list_);
-  return host_list_;
-}
-
-bool Discovery::IsCurrent(const Kept& kept) const { return kept.stamp == Stamp::Of(world_); }
-
-// The stamp is put on last: what running out of memory left unfinished must not count as written.
-void Discovery::Keep(std::string_view content_type, std::string_view body, Kept& kept) const {
-  kept.stamp.reset();
-  kept.bytes.clear();
-  AppendRest(content_type, "", body, kept.bytes);
-  kept.body_at = kept.bytes.size() - body.size();
-  kept.stamp = Stamp::Of(world_);
+const Discovery::KeptAnswer& Discovery::HostList() {
+  return Update(host_list_, kJsonType, [this](std::string& body) {
+    AppendHostList(*world_.snapshot, MadeWall(world_), body);
+  });
 }
 
 }  // namespace pg_status

@@ -9,13 +9,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "answer/client.hpp"
-#include "answer/stamp.hpp"
+#include "answer/kept.hpp"
 #include "answer/traffic.hpp"
 #include "answer/world.hpp"
 #include "base/clock.hpp"
@@ -40,17 +39,17 @@ class Discovery : public Service {
   void AnswerBad(int status, std::string_view help, std::string& out) override;
 
  private:
-  // An answer from its header fields to the end of its body, as it is in one snapshot.
-  struct Kept {
-    std::optional<Stamp> stamp;  // nullopt: never written
-    std::string bytes;
+  // An answer from its header fields to the end of its body.
+  struct KeptAnswer {
+    Kept kept;
     std::size_t body_at = 0;
 
-    std::string_view body() const { return std::string_view(bytes).substr(body_at); }
+    std::string_view bytes() const { return kept.text(); }
+    std::string_view body() const { return bytes().substr(body_at); }
   };
   struct KeptNames {
-    Kept text;
-    Kept json;
+    KeptAnswer text;
+    KeptAnswer json;
   };
   // What a request comes to, before it is put into HTTP or into a line.
   struct Finding;
@@ -59,17 +58,17 @@ class Discovery : public Service {
   Finding FindHost(const Request& request, Route route, bool has_parameters) const;
   Finding FindStatus(const Request& request) const;
 
-  const Kept& NameOf(std::uint32_t host, bool json);
-  const Kept& HostList();
-  bool IsCurrent(const Kept& kept) const;
-  void Keep(std::string_view content_type, std::string_view body, Kept& kept) const;
+  const KeptAnswer& NameOf(std::uint32_t host, bool json);
+  const KeptAnswer& HostList();
+  template <typename WriteBody>
+  const KeptAnswer& Update(KeptAnswer& answer, std::string_view content_type, WriteBody write);
 
   const World& world_;
   const Chooser chooser_;
   const std::string version_;
   Traffic& traffic_;
   std::vector<KeptNames> names_;  // one per host
-  Kept host_list_;
+  KeptAnswer host_list_;
   std::string scratch_;  // a body that is not kept
 };
 

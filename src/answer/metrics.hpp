@@ -20,7 +20,7 @@ void AppendNodeMetrics(const World& world, std::string_view version, const Traff
                        std::string& out);
 
 // Appends the families with a sample for each host. They are the same for as long as the snapshot
-// is (see stamp.hpp).
+// is (see kept.hpp).
 void AppendHostMetrics(const World& world, std::string& out);
 
 }  // namespace pg_status
