@@ -62,6 +62,7 @@ subtest 'agent replies' => sub {
 };
 
 subtest 'after a failover' => sub {
+    wait_caught_up(@nodes);
     $primary->stop('immediate');
     $standby1->promote;
     wait_for('the new primary', sub { (discover($standby2, '/master'))[1] eq name_of($standby1) });

@@ -83,7 +83,7 @@ subtest 'a primary and two standbys' => sub {
     exactly_serve(@nodes);
     sql_arrives(@nodes);
     my $agents = $proxy{agent}->wait_serving('reads', [ $standby1, $standby2 ],
-        sub { 3 == grep { $_->{agent_status} =~ /^L7/ } values %{ $_[0] } });
+        sub { 3 == grep { $_->{agent_status} =~ /^L7/ && $_->{last_agt} } values %{ $_[0] } });
     is_deeply([ map { $agents->{ $_->name }{agent_status} } @nodes ], [qw(L7STS L7OK L7OK)], 'the agents are heard');
     like($agents->{primary}{last_agt}, qr/down \(primary\)/, 'HAProxy shows why the primary takes no reads');
 };
@@ -105,7 +105,8 @@ subtest 'a standby falls behind' => sub {
     is($rows->{primary}{weight}, 5, 'it is the same where the primary takes part');
 
     sql($primary, sprintf $megabytes, 8);
-    $rows = $proxy{agent}->wait_serving('reads', [$standby2], sub { $_[0]{standby1}{status} eq 'DOWN (agent)' });
+    $rows = $proxy{agent}->wait_serving('reads', [$standby2],
+        sub { $_[0]{standby1}{status} eq 'DOWN (agent)' && $_[0]{standby1}{last_agt} });
     like($rows->{standby1}{last_agt}, qr/down \(lag 1\d{7} > 10485760\)/,
         '12 MB behind: down, and HAProxy shows the lag');
     $proxy{agent}->wait_serving('reads_or_primary', [ $primary, $standby2 ]);
@@ -133,6 +134,7 @@ subtest 'checks that are aimed at the discovery port' => sub {
 };
 
 subtest 'no primary' => sub {
+    wait_caught_up(@nodes);
     forget_session($primary);
     $primary->stop('immediate');
     exactly_serve(undef, $standby1, $standby2);

@@ -187,6 +187,7 @@ subtest 'what HAProxy sends' => sub {
 subtest 'a primary and two standbys' => sub { everybody_finds(@nodes) };
 
 subtest 'no primary' => sub {
+    wait_caught_up(@nodes);
     forget_session($primary);
     $primary->stop('immediate');
     my @standbys = ($standby1, $standby2);

@@ -650,6 +650,13 @@ my ($ms1, $bytes1, $lsn1, $ms2, $bytes2, $lsn2);
 subtest 'suspect hosts' => sub {
     set_conf($primary, 'pg_status.dc' => 'west');
     wait_named('the second is the near one', '/replica', $s2);
+    # each behind by some milliseconds, too, when it is last asked
+    wait_for('both to be behind in time',
+        sub {
+            my $objects = host_objects($primary);
+            my ($first, $second) = map { $objects->{$_}{lag_ms} // 0 } $s1, $s2;
+            return $first > $second && $second > 1;
+        });
     forget_session($_) foreach $standby1, $standby2;
     $standby2->stop;
     my $object = wait_object($primary, $standby2, alive => 1, possible_dead => 1);

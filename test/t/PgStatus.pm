@@ -23,7 +23,7 @@ use Time::HiRes qw(time usleep);
 
 our @EXPORT = (
     qw(new_node init_node init_standby configure set_conf start_three hosts_of conninfo_of name_of
-      wait_for wait_row wait_roles is_up is_down sql try_sql session forget_session row all_of),
+      wait_for wait_row wait_roles wait_caught_up is_up is_down sql try_sql session forget_session row all_of),
     @PgStatus::Outside::EXPORT);
 
 # Deadline of every wait, in seconds. What is waited for takes a fraction of a second on an idle machine.
@@ -171,6 +171,18 @@ sub wait_roles {
                   grep { exists $name_by_host{ $_->{host} } && is_up($_) } @$rows;
                 return $seen eq $wanted;
             });
+    }
+    return;
+}
+
+# Waits until the standbys have replayed all that the primary has written: then each of them can follow whichever is
+# promoted, even when the primary is stopped in the middle of its work.
+sub wait_caught_up {
+    my ($primary, @standbys) = @_;
+    my $lsn = sql($primary, 'SELECT pg_current_wal_insert_lsn()');
+    foreach my $standby (@standbys) {
+        wait_for($standby->name . ' to replay all',
+            sub { sql($standby, "SELECT pg_last_wal_replay_lsn() >= '$lsn'") eq 't' });
     }
     return;
 }
