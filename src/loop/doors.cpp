@@ -202,7 +202,8 @@ void Doors::OpenFailed(Door& door, int error) {
          fmt::format("could not open {} on {}: {}", kPortNames[static_cast<std::size_t>(door.port)],
                      PlaceText(door.address, door.wanted_number), ErrorText(error)),
          "",
-         error == EADDRINUSE ? "Is another server using that port? It is tried again."
+         error == EADDRINUSE ? "Is another server, or another port of pg_status, using that "
+                               "number? It is tried again."
                              : "It is tried again."});
   }
   door.last_error = error;
