@@ -4,19 +4,14 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <optional>
 
 #include "answer/json_writer.hpp"
+#include "base/fixed_text.hpp"
 #include "base/lsn.hpp"
 
 namespace pg_status {
 namespace {
-
-template <std::size_t N>
-std::string_view TextOf(const char (&text)[N]) {
-  return std::string_view(text, strnlen(text, N));
-}
 
 // In the order of PgstRole and of PgstState.
 constexpr std::string_view kRoleWords[] = {"unknown", "primary", "standby"};
@@ -29,8 +24,8 @@ std::string_view WordOf(const std::string_view (&words)[N], std::uint8_t value) 
 }
 
 void WritePlace(const PgstHost& host, JsonWriter& json) {
-  json.TextOrNull("dc", TextOf(host.dc));
-  json.TextOrNull("geo", TextOf(host.geo));
+  json.TextOrNull("dc", FixedText(host.dc));
+  json.TextOrNull("geo", FixedText(host.geo));
 }
 
 // The keys that clients of this interface have always known, in their order. Three states are told
@@ -61,7 +56,7 @@ std::optional<std::uint64_t> AgeMs(WallUs then, WallUs now) {
 void WriteMore(const PgstHost& host, WallUs made_wall, JsonWriter& json) {
   const std::uint64_t system = host.system_identifier;
   const std::optional<std::uint64_t> age_ms = AgeMs(host.last_success_wall, made_wall);
-  json.Text("role", WordOf(kRoleWords, host.role));
+  json.Text("role", RoleWord(host.role));
   json.Text("state", WordOf(kStateWords, host.state));
   json.NumberOrNull("timeline", host.timeline != 0, host.timeline);
   json.TextOrNull("system_identifier", system != 0 ? std::to_string(system) : std::string());
@@ -81,7 +76,9 @@ std::uint32_t HostCount(const PgstSnapshot& snapshot) {
   return std::min(snapshot.host_count, snapshot.max_hosts);
 }
 
-std::string_view HostName(const PgstHost& host) { return TextOf(host.name); }
+std::string_view RoleWord(std::uint8_t role) { return WordOf(kRoleWords, role); }
+
+std::string_view HostName(const PgstHost& host) { return FixedText(host.name); }
 
 void AppendNamedHost(const PgstHost& host, std::string& out) {
   JsonWriter json(out);

@@ -21,6 +21,9 @@ std::uint32_t HostCount(const PgstSnapshot& snapshot);
 // The name as configured; never reads beyond the array, even if nothing ends the text.
 std::string_view HostName(const PgstHost& host);
 
+// "primary", "standby" or "unknown", for a PgstRole.
+std::string_view RoleWord(std::uint8_t role);
+
 // Appends {"host":"a","dc":"x","geo":null}, where null is what was not configured.
 void AppendNamedHost(const PgstHost& host, std::string& out);
 

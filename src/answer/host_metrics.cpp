@@ -3,8 +3,6 @@
 // what was counted.
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <iterator>
 #include <string>
 #include <string_view>
 
@@ -14,6 +12,7 @@
 #include "answer/metrics.hpp"
 #include "answer/metrics_text.hpp"
 #include "answer/standing.hpp"
+#include "base/fixed_text.hpp"
 #include "judge/tally.hpp"
 #include "publish/snapshot.h"
 
@@ -40,11 +39,6 @@ struct CheckResult {
 
 // ---- values -----------------------------------------------------------------------------------
 
-template <std::size_t N>
-std::string_view TextOf(const char (&text)[N]) {
-  return std::string_view(text, strnlen(text, N));
-}
-
 MetricValue SecondsOf(WallUs time) {
   return time > 0 ? MetricSeconds(static_cast<std::uint64_t>(time)) : MetricValue();
 }
@@ -55,15 +49,8 @@ MetricValue LagSeconds(const PgstHost& host) {
 }
 
 MetricValue SyncStandby(const PgstHost& host) {
-  const std::string_view state = TextOf(host.sync_state);
+  const std::string_view state = FixedText(host.sync_state);
   return state.empty() ? MetricValue() : MetricFlag(state == "sync");
-}
-
-// In the order of PgstRole.
-constexpr std::string_view kRoleWords[] = {"unknown", "primary", "standby"};
-
-std::string_view RoleWord(std::uint8_t role) {
-  return role < std::size(kRoleWords) ? kRoleWords[role] : kRoleWords[0];
 }
 
 // ---- families ---------------------------------------------------------------------------------
@@ -123,10 +110,10 @@ void AppendHostInfo(const Hosts& hosts, bool fresh, std::string& out) {
   for (const PgstHost& host : hosts) {
     AppendMetricSample("host_info",
                        {{"host", HostName(host)},
-                        {"dc", TextOf(host.dc)},
-                        {"geo", TextOf(host.geo)},
+                        {"dc", FixedText(host.dc)},
+                        {"geo", FixedText(host.geo)},
                         {"role", RoleWord(fresh ? host.role : 0)},
-                        {"application_name", TextOf(host.application_name)}},
+                        {"application_name", FixedText(host.application_name)}},
                        "1", out);
   }
 }

@@ -7,7 +7,6 @@
 #include <boost/date_time/year_month_day.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <iterator>
 #include <optional>
 
@@ -16,15 +15,11 @@
 #include "answer/host_json.hpp"
 #include "answer/json_writer.hpp"
 #include "answer/standing.hpp"
+#include "base/fixed_text.hpp"
 #include "publish/snapshot.h"
 
 namespace pg_status {
 namespace {
-
-template <std::size_t N>
-std::string_view TextOf(const char (&text)[N]) {
-  return std::string_view(text, strnlen(text, N));
-}
 
 // In the order of NodeState.
 constexpr std::string_view kStateWords[] = {"starting", "running", "running", "stopping"};
@@ -96,11 +91,11 @@ void WriteSenders(const World& world, JsonWriter& json) {
   json.BeginList("replication");
   for (const PgstSender* sender = snapshot.senders; sender != snapshot.senders + count; ++sender) {
     json.Begin();
-    json.Text("usename", TextOf(sender->usename));
-    json.Text("application_name", TextOf(sender->application_name));
-    json.TextOrNull("client_addr", TextOf(sender->client_addr));
-    json.Text("state", TextOf(sender->state));
-    json.Text("sync_state", TextOf(sender->sync_state));
+    json.Text("usename", FixedText(sender->usename));
+    json.Text("application_name", FixedText(sender->application_name));
+    json.TextOrNull("client_addr", FixedText(sender->client_addr));
+    json.Text("state", FixedText(sender->state));
+    json.Text("sync_state", FixedText(sender->sync_state));
     json.Number("sync_priority", static_cast<std::uint64_t>(std::max(sender->sync_priority, 0)));
     json.End();
   }
@@ -132,7 +127,7 @@ void WriteCluster(const World& world, JsonWriter& json) {
 void WriteMember(const World& world, std::string_view version, JsonWriter& json) {
   json.Begin("patroni");
   json.Text("version", version);
-  json.Text("scope", TextOf(world.node.cluster_name));
+  json.Text("scope", FixedText(world.node.cluster_name));
   const PgstHost* const self = SelfHost(world);
   if (self != nullptr) json.Text("name", HostName(*self));
   json.End();
@@ -184,7 +179,7 @@ std::string_view MemberRole(const PgstHost& host, bool fresh) {
   if (!fresh || host.foreign != 0) return "unknown";
   if (host.role == PGST_ROLE_PRIMARY) return "leader";
   if (host.role != PGST_ROLE_STANDBY) return "unknown";
-  const std::string_view sync = TextOf(host.sync_state);
+  const std::string_view sync = FixedText(host.sync_state);
   if (sync == "sync") return "sync_standby";
   return sync == "quorum" ? "quorum_standby" : "replica";
 }
@@ -203,7 +198,7 @@ void WriteMember(const PgstHost& host, bool fresh, JsonWriter& json) {
   json.Text("name", HostName(host));
   json.Text("role", role);
   json.Text("state", MemberState(host, fresh));
-  json.Text("host", TextOf(host.hostname));
+  json.Text("host", FixedText(host.hostname));
   json.Number("port", static_cast<std::uint64_t>(std::max(host.port, 0)));
   if (host.timeline != 0) json.Number("timeline", host.timeline);
   if (role != "leader") {
@@ -243,7 +238,7 @@ void AppendCluster(const World& world, std::string& out) {
     WriteMember(hosts[i], fresh, json);
   }
   json.EndList();
-  json.Text("scope", TextOf(world.node.cluster_name));
+  json.Text("scope", FixedText(world.node.cluster_name));
   json.End();
 }
 

@@ -2,9 +2,9 @@
 #include "answer/standing.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "answer/host_json.hpp"
+#include "base/fixed_text.hpp"
 #include "choose/choose.hpp"
 
 namespace pg_status {
@@ -80,7 +80,7 @@ PgstRole OwnRole(const NodeFacts& node) {
 SyncState OwnSyncState(const World& world) {
   const PgstHost* const self = IsFresh(world) ? SelfHost(world) : nullptr;
   if (self == nullptr) return SyncState::kUnknown;
-  const std::string_view word(self->sync_state, strnlen(self->sync_state, PGST_LABEL_SIZE));
+  const std::string_view word = FixedText(self->sync_state);
   for (const SyncWord& known : kSyncWords) {
     if (known.word == word) return known.state;
   }

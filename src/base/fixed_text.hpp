@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 #include <string_view>
 
 #include "base/cpp_only.hpp"
@@ -18,6 +19,12 @@ void CopyFixedText(char* to, std::size_t size, std::string_view text);
 template <std::size_t N>
 void CopyFixedText(char (&to)[N], std::string_view text) {
   CopyFixedText(to, N, text);
+}
+
+// The text in such an array; never reads beyond it, even if nothing ends the text.
+template <std::size_t N>
+std::string_view FixedText(const char (&text)[N]) {
+  return std::string_view(text, strnlen(text, N));
 }
 
 }  // namespace pg_status
