@@ -105,7 +105,6 @@ void Listener::Refused(Port port, const IpAddress& from, MonoUs now) {
 // socket's buffer; if the client has gone in the meantime there is nobody to tell.
 void Listener::AnswerRaw(OwnedFd fd, MonoUs now) {
   const std::string_view line = RawLine(server_.node_state());
-  traffic_.Count(Port::kRaw, "", line.substr(0, line.size() - 1));
   int flags = 0;
 #ifdef MSG_NOSIGNAL
   flags |= MSG_NOSIGNAL;
@@ -117,6 +116,8 @@ void Listener::AnswerRaw(OwnedFd fd, MonoUs now) {
     ++traffic_.of(Port::kRaw).write_failures;
     return;
   }
+  // (after the answer, which is not to depend on there being memory)
+  traffic_.Count(Port::kRaw, "", line.substr(0, line.size() - 1));
   draining_.Add(std::move(fd), now, std::min(kDrainPatienceUs, settings_.client_timeout_us));
   Drained();
 }

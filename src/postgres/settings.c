@@ -127,7 +127,7 @@ define_what_to_poll(void)
 {
 	DefineCustomIntVariable(
 		"pg_status.max_hosts", "Sets the largest number of hosts that can be configured.",
-		"Sizes shared memory, about 1.5 kB for each host.", &pgst_max_hosts,
+		"Sizes shared memory, about 1.6 kB for each host.", &pgst_max_hosts,
 		pgst_max_hosts, 1, 4096, PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	define_text(
 		"pg_status.hosts", "Lists the hosts of the cluster.",
