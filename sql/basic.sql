@@ -59,8 +59,10 @@ SELECT node_id, host = pg_status_master() AS is_master_host, port = current_sett
 	last_success = last_check AS last_was_a_success,
 	last_check BETWEEN now() - interval '1 hour' AND clock_timestamp() AS checked_lately,
 	last_change BETWEEN pg_postmaster_start_time() AND last_check AS change_fits,
-	fails, last_error, maintenance_reason, weight
+	fails, last_error, maintenance_reason, weight, votes_up, votes_down, unreachable_here
 FROM pg_status_hosts;
+-- The nodes that have a vote: this one, alone.
+SELECT * FROM pg_status_quorum();
 SELECT role, state, timeline, lsn > '0/0' AND lsn <= pg_current_wal_insert_lsn() AS lsn_fits,
 	lag_bytes, lag_ms, streaming, paused, sync_state, upstream, maintenance
 FROM pg_status_local();

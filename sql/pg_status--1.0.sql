@@ -99,7 +99,10 @@ CREATE FUNCTION pg_status_hosts(
 	OUT fails              integer,
 	OUT last_error         text,
 	OUT maintenance_reason text,
-	OUT weight             real)
+	OUT weight             real,
+	OUT votes_up           integer,
+	OUT votes_down         integer,
+	OUT unreachable_here   boolean)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pg_status_hosts'
 LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 10;
@@ -145,7 +148,10 @@ CREATE FUNCTION pg_status_host(IN host_name text,
 	OUT fails              integer,
 	OUT last_error         text,
 	OUT maintenance_reason text,
-	OUT weight             real)
+	OUT weight             real,
+	OUT votes_up           integer,
+	OUT votes_down         integer,
+	OUT unreachable_here   boolean)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pg_status_host'
 LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 1;
@@ -234,3 +240,18 @@ LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
 
 COMMENT ON FUNCTION pg_status_is_split_brain() IS
 'whether two servers of this cluster are seen to be primaries at the same time; NULL before the first checks and when the poller is silent';
+
+CREATE FUNCTION pg_status_quorum(
+	OUT voters   integer,
+	OUT majority integer,
+	OUT in_sight integer,
+	OUT quorum   boolean,
+	OUT fence    boolean,
+	OUT fenced   boolean,
+	OUT note     text)
+RETURNS record
+AS 'MODULE_PATHNAME', 'pg_status_quorum'
+LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION pg_status_quorum() IS
+'the nodes that have a vote, how many make a majority, how many this node sees; quorum: whether that is a majority, NULL where there can be none; fenced: whether this server is a primary that says FENCED';

@@ -18,6 +18,8 @@
 #include "loop/listener.hpp"
 #include "loop/poller.hpp"
 #include "probe/libpq_link.hpp"
+#include "probe/opinions.hpp"
+#include "publish/own_opinions.hpp"
 #include "version.h"
 
 struct PgstPoller {
@@ -110,8 +112,9 @@ Result<PollerSettings> Convert(const PgstPollerSettings& from) {
   to.limits.sync_max_lag_bytes = static_cast<std::uint64_t>(from.sync_max_lag_bytes);
   to.local.dc = from.dc;
   to.local.geo = from.geo;
-  to.local.system_identifier = from.system_identifier;
-  to.local.postmaster_start = from.postmaster_start_wall;
+  to.local.own.system_identifier = from.system_identifier;
+  to.local.own.postmaster_start = from.postmaster_start_wall;
+  to.fence = from.fence;
   return to;
 }
 
@@ -129,6 +132,7 @@ Result<ListenerSettings> Convert(const PgstListenerSettings& from) {
   to.ports[static_cast<std::size_t>(Port::kCheck)] = static_cast<std::uint16_t>(from.check_port);
   to.max_clients = static_cast<std::size_t>(from.max_clients);
   to.client_timeout_us = from.client_timeout_ms * kUsPerMs;
+  to.fence = from.fence;
   return to;
 }
 
@@ -164,13 +168,15 @@ NodeFacts Convert(const PgstNodeFacts& from) {
   return to;
 }
 
-World WorldOf(const PgstSnapshot* snapshot, const PgstNodeFacts* node, MonoUs poller_alive) {
+World WorldOf(const PgstView& view) {
   World world;
-  world.snapshot = snapshot;
-  world.poller_alive = poller_alive;
+  world.snapshot = view.snapshot;
+  world.poller_alive = view.poller_alive_mono;
   world.now = EventLoop::Now();
   world.wall_now = EventLoop::WallNow();
-  world.node = Convert(*node);
+  world.fence = view.fence;
+  world.node = Convert(*view.node);
+  world.node.state = Fenced(world.node.state, world);
   return world;
 }
 
@@ -376,30 +382,54 @@ PgstChoice pgst_choose(const PgstSnapshot* snapshot, const PgstWish* wish, uint6
   });
 }
 
-bool pgst_own_lag_bytes(const PgstSnapshot* snapshot, const PgstNodeFacts* node,
-                        int64_t poller_alive_mono, uint64_t* lag_bytes) noexcept {
+bool pgst_own_lag_bytes(const PgstView* view, uint64_t* lag_bytes) noexcept {
   return CaughtOr(false, [&] {
-    const auto lag = pg_status::LagBehindLeader(
-        pg_status::WorldOf(snapshot, node, poller_alive_mono), node->replayed);
+    const auto lag = pg_status::LagBehindLeader(pg_status::WorldOf(*view), view->node->replayed);
     if (lag) *lag_bytes = *lag;
     return lag.has_value();
   });
 }
 
-int pgst_check_code(const PgstSnapshot* snapshot, const PgstNodeFacts* node,
-                    int64_t poller_alive_mono, const char* path) noexcept {
-  return CaughtOr(0, [&] {
-    return pg_status::CheckCode(pg_status::WorldOf(snapshot, node, poller_alive_mono), path);
-  });
+int pgst_check_code(const PgstView* view, const char* path) noexcept {
+  return CaughtOr(0, [&] { return pg_status::CheckCode(pg_status::WorldOf(*view), path); });
 }
 
-void pgst_agent_line(const PgstSnapshot* snapshot, const PgstNodeFacts* node,
-                     int64_t poller_alive_mono, const char* command,
+void pgst_agent_line(const PgstView* view, const char* command,
                      char line[PGST_AGENT_LINE_SIZE]) noexcept {
   line[0] = '\0';
   CaughtOr(false, [&] {
-    const auto world = pg_status::WorldOf(snapshot, node, poller_alive_mono);
+    const auto world = pg_status::WorldOf(*view);
     pg_status::CopyFixedText(line, PGST_AGENT_LINE_SIZE, pg_status::AgentReply(world, command));
+    return true;
+  });
+}
+
+void pgst_majority(const PgstView* view, PgstMajority* majority) noexcept {
+  *majority = PgstMajority{};
+  CaughtOr(false, [&] {
+    const auto world = pg_status::WorldOf(*view);
+    const auto seen = pg_status::MajorityOf(world);
+    majority->known = seen.known;
+    majority->possible = seen.possible;
+    majority->in_sight = seen.in_sight;
+    majority->fenced = world.node.state == pg_status::NodeState::kFenced;
+    majority->voters = seen.voters;
+    majority->voters_in_sight = seen.voters_in_sight;
+    majority->majority = seen.majority;
+    return true;
+  });
+}
+
+static_assert(PGST_OPINIONS_SIZE > pg_status::kMaxOpinionsBytes);
+
+void pgst_opinions(const PgstSnapshot* snapshot, int64_t poller_alive_mono,
+                   char text[PGST_OPINIONS_SIZE]) noexcept {
+  text[0] = '\0';
+  CaughtOr(false, [&] {
+    const pg_status::MonoUs now = pg_status::EventLoop::Now();
+    if (!pg_status::IsFresh(*snapshot, poller_alive_mono, now)) return false;
+    const std::string opinions = pg_status::WriteOpinions(pg_status::OpinionsOf(*snapshot, now));
+    text[opinions.copy(text, PGST_OPINIONS_SIZE - 1)] = '\0';
     return true;
   });
 }

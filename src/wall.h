@@ -83,6 +83,7 @@ typedef struct PgstPollerSettings {
   int32_t max_fails;
   int32_t sync_max_lag_ms;
   int32_t sync_max_lag_bytes;
+  bool fence;
   uint64_t system_identifier;    /* this server's */
   int64_t postmaster_start_wall; /* this server's, microseconds since 1970 */
 } PgstPollerSettings;
@@ -157,6 +158,7 @@ typedef struct PgstListenerSettings {
   int32_t check_port;
   int32_t max_clients;
   int32_t client_timeout_ms;
+  bool fence;
 } PgstListenerSettings;
 
 /* Statuses as for the poller. */
@@ -212,24 +214,51 @@ extern PgstChoice pgst_choose(const PgstSnapshot* snapshot, const PgstWish* wish
                               int64_t poller_alive_mono, int64_t now_mono) PGST_NOEXCEPT;
 
 /*
- * This server, in SQL as on the check port. poller_alive_mono as above.
+ * This server, in SQL as on the check port.
  */
+
+/* What an answer looks at. */
+typedef struct PgstView {
+  const PgstSnapshot* snapshot;
+  const PgstNodeFacts* node;
+  int64_t poller_alive_mono; /* as above */
+  bool fence;                /* the setting */
+} PgstView;
 
 /* How far this standby's replay is behind the newest position known of its leader, in bytes; false
  * when that is not known. */
-extern bool pgst_own_lag_bytes(const PgstSnapshot* snapshot, const PgstNodeFacts* node,
-                               int64_t poller_alive_mono, uint64_t* lag_bytes) PGST_NOEXCEPT;
+extern bool pgst_own_lag_bytes(const PgstView* view, uint64_t* lag_bytes) PGST_NOEXCEPT;
 
 #define PGST_AGENT_LINE_SIZE 256
 
 /* What the check port would answer. `path` and `command` as a client would send them, with or
  * without the leading slash. The code is 0 and the line "" when there is no memory. */
-extern int pgst_check_code(const PgstSnapshot* snapshot, const PgstNodeFacts* node,
-                           int64_t poller_alive_mono, const char* path) PGST_NOEXCEPT;
+extern int pgst_check_code(const PgstView* view, const char* path) PGST_NOEXCEPT;
 /* Without the newline. */
-extern void pgst_agent_line(const PgstSnapshot* snapshot, const PgstNodeFacts* node,
-                            int64_t poller_alive_mono, const char* command,
+extern void pgst_agent_line(const PgstView* view, const char* command,
                             char line[PGST_AGENT_LINE_SIZE]) PGST_NOEXCEPT;
+
+/* What this node sees of the nodes that have a vote, itself included. */
+typedef struct PgstMajority {
+  bool known;      /* false: the rest says nothing, but for `fenced` */
+  bool possible;   /* there are enough of them for a majority to mean something */
+  bool in_sight;   /* this node sees one */
+  bool fenced;     /* this node is a primary that keeps away from load balancers */
+  uint32_t voters; /* how many there are */
+  uint32_t voters_in_sight;
+  uint32_t majority; /* how many it takes */
+} PgstMajority;
+
+extern void pgst_majority(const PgstView* view, PgstMajority* majority) PGST_NOEXCEPT;
+
+/*
+ * What this node tells the others of the hosts (probe/opinions.hpp). "" when it has nothing to say:
+ * the snapshot is not fresh, or there is no memory.
+ */
+#define PGST_OPINIONS_SIZE 16640
+
+extern void pgst_opinions(const PgstSnapshot* snapshot, int64_t poller_alive_mono,
+                          char text[PGST_OPINIONS_SIZE]) PGST_NOEXCEPT;
 
 #ifdef __cplusplus
 }

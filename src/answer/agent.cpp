@@ -141,6 +141,8 @@ std::string ReplyToAgent(const World& world, const Request& command) {
       return ReplyOfReplica(world, wish);
     case NodeState::kStopping:
       return "stopped # shutting down\n";
+    case NodeState::kFenced:
+      return Refuse(wish.refusal, "fenced");
     case NodeState::kStarting:
       break;
   }

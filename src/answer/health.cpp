@@ -31,6 +31,7 @@ constexpr ComplaintRule kComplaints[] = {
     /* kInvalidMode      */ {400, "Invalid mode"},
     /* kStarting         */ {503, "starting"},
     /* kStopping         */ {503, "shutting down"},
+    /* kFenced           */ {503, "fenced"},
     /* kIsPrimary        */ {503, "primary"},
     /* kIsReplica        */ {503, "replica"},
     /* kLagging          */ {503, "lag"},
@@ -128,6 +129,8 @@ Complaint ComplaintOfState(NodeState state) {
       return Complaint::kNone;
     case NodeState::kStopping:
       return Complaint::kStopping;
+    case NodeState::kFenced:
+      return Complaint::kFenced;
     case NodeState::kStarting:
       break;
   }

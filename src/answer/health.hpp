@@ -22,6 +22,7 @@ enum class Complaint : std::uint8_t {
   kInvalidMode,
   kStarting,
   kStopping,
+  kFenced,
   kIsPrimary,
   kIsReplica,
   kLagging,

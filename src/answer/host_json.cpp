@@ -62,6 +62,9 @@ void WriteMore(const PgstHost& host, WallUs made_wall, JsonWriter& json) {
   json.TextOrNull("system_identifier", system != 0 ? std::to_string(system) : std::string());
   json.NumberOrNull("last_ok_ms", age_ms.has_value(), age_ms.value_or(0));
   json.Fraction("weight", host.weight);
+  json.Number("votes_up", host.votes_up);
+  json.Number("votes_down", host.votes_down);
+  json.Flag("unreachable_here", host.unreachable_here != 0);
 }
 
 void WriteStatus(const PgstHost& host, WallUs made_wall, JsonWriter& json) {

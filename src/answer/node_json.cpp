@@ -22,7 +22,8 @@ namespace pg_status {
 namespace {
 
 // In the order of NodeState.
-constexpr std::string_view kStateWords[] = {"starting", "running", "running", "stopping"};
+constexpr std::string_view kStateWords[] = {"starting", "running", "running", "stopping",
+                                            "running"};
 
 std::string_view StateWord(NodeState state) {
   const auto index = static_cast<std::size_t>(state);
@@ -115,7 +116,7 @@ std::uint64_t LastSeen(const PgstSnapshot& snapshot) {
 
 // No primary in sight counts as none, also when that is only because nothing is known.
 void WriteCluster(const World& world, JsonWriter& json) {
-  const bool locked = world.node.state == NodeState::kPrimary || ChosenPrimary(world) != nullptr;
+  const bool locked = OwnRole(world.node) == PGST_ROLE_PRIMARY || ChosenPrimary(world) != nullptr;
   if (!locked) json.Flag("cluster_unlocked", true);
   const std::uint64_t last_seen = LastSeen(*world.snapshot);
   if (last_seen != 0) json.Number("dcs_last_seen", last_seen);
@@ -151,8 +152,18 @@ void WriteLag(const World& world, PgstRole role, JsonWriter& json) {
 // The chosen primary, or this node when it has just become one and nobody has noticed yet.
 std::string_view PrimaryName(const World& world) {
   const PgstHost* primary = ChosenPrimary(world);
-  if (primary == nullptr && world.node.state == NodeState::kPrimary) primary = SelfHost(world);
+  if (primary == nullptr && OwnRole(world.node) == PGST_ROLE_PRIMARY) primary = SelfHost(world);
   return primary == nullptr ? std::string_view() : HostName(*primary);
+}
+
+void WriteMajority(const World& world, JsonWriter& json) {
+  const MajorityView view = MajorityOf(world);
+  if (view.known && view.possible) {
+    json.Flag("quorum", view.in_sight);
+  } else {
+    json.Null("quorum");
+  }
+  json.Flag("fenced", world.node.state == NodeState::kFenced);
 }
 
 void WriteOwn(const World& world, std::string_view version, PgstRole role, JsonWriter& json) {
@@ -165,6 +176,7 @@ void WriteOwn(const World& world, std::string_view version, PgstRole role, JsonW
   } else {
     json.Null("split_brain");
   }
+  WriteMajority(world, json);
   json.Flag("maintenance", false);  // no node can be put into maintenance yet
   const MonoUs age = std::max<MonoUs>(world.now - world.poller_alive, 0);
   json.NumberOrNull("polled_ms", world.poller_alive > 0,

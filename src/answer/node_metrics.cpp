@@ -60,6 +60,24 @@ constexpr NodeFamily kNodeFamilies[] = {
      [](const World& world) {
        return MetricNumberIf(IsFresh(world), world.snapshot->split_brain != 0 ? 1 : 0);
      }},
+    {"quorum", kGauge, "Whether this node sees a majority of the voting nodes.",
+     [](const World& world) {
+       const MajorityView view = MajorityOf(world);
+       return MetricNumberIf(view.possible, view.in_sight ? 1 : 0);
+     }},
+    {"voters", kGauge, "How many nodes have a vote, this one included.",
+     [](const World& world) {
+       const MajorityView view = MajorityOf(world);
+       return MetricNumberIf(view.known, view.voters);
+     }},
+    {"voters_in_sight", kGauge, "How many of these this node sees, itself included.",
+     [](const World& world) {
+       const MajorityView view = MajorityOf(world);
+       return MetricNumberIf(view.known, view.voters_in_sight);
+     }},
+    {"local_fenced", kGauge,
+     "Whether this server is a primary that keeps away from load balancers.",
+     [](const World& world) { return MetricFlag(world.node.state == NodeState::kFenced); }},
     {"local_primary", kGauge, "Whether this server is a primary.", IsPrimary},
     {"local_in_recovery", kGauge, "Whether this server is in recovery.", InRecovery},
     {"local_streaming", kGauge, "Whether the WAL receiver of this standby streams.",

@@ -9,10 +9,7 @@ namespace {
 
 // In the order of NodeState.
 constexpr std::string_view kLines[] = {
-    "STARTING\n",
-    "MASTER\n",
-    "STANDBY\n",
-    "STOPPING\n",
+    "STARTING\n", "MASTER\n", "STANDBY\n", "STOPPING\n", "FENCED\n",
 };
 
 }  // namespace

@@ -8,16 +8,18 @@
 
 namespace pg_status {
 
-// The state of this server, read live for each answer (never from a poll).
+// The state of this server, read live for each answer (never from a poll); only whether a primary
+// is fenced goes by what the poller saw.
 enum class NodeState : std::uint8_t {
   kStarting,  // crash recovery, recovery before the consistent point, or hot_standby = off
   kPrimary,   // recovery is over
   kStandby,   // a hot standby that accepts connections
   kStopping,  // a smart shutdown was requested: no new sessions
+  kFenced,    // recovery is over, but no majority is in sight, and such a primary is to keep away
 };
 
-// "MASTER\n", "STANDBY\n", "STARTING\n" or "STOPPING\n". No word contains another: load balancers
-// match substrings.
+// "MASTER\n", "STANDBY\n", "STARTING\n", "STOPPING\n" or "FENCED\n". No word contains another: load
+// balancers match substrings.
 std::string_view RawLine(NodeState state);
 
 }  // namespace pg_status

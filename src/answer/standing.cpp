@@ -6,6 +6,7 @@
 #include "answer/host_json.hpp"
 #include "base/fixed_text.hpp"
 #include "choose/choose.hpp"
+#include "judge/verdict.hpp"
 
 namespace pg_status {
 namespace {
@@ -61,9 +62,36 @@ const PgstHost* ChosenPrimary(const World& world) {
   return index < HostCount(snapshot) ? snapshot.hosts + index : nullptr;
 }
 
+// By the age of the judgement, not by the poller's sign of life: a poller that is being started
+// anew is no reason to call a majority lost that was there a second ago.
+MajorityView MajorityOf(const World& world) {
+  const PgstSnapshot& snapshot = *world.snapshot;
+  MajorityView view;
+  view.known = IsPublished(snapshot) && world.now - snapshot.made_mono <= snapshot.stale_after;
+  if (!view.known) return view;
+  Quorum quorum;
+  quorum.voters = static_cast<int>(snapshot.voters);
+  quorum.in_sight = static_cast<int>(snapshot.voters_in_sight);
+  view.possible = quorum.possible();
+  view.in_sight = quorum.in_majority();
+  view.voters = snapshot.voters;
+  view.voters_in_sight = snapshot.voters_in_sight;
+  view.majority = static_cast<std::uint32_t>(quorum.majority());
+  return view;
+}
+
+// A primary that knows nothing yet sees no majority: it may have been started on the wrong side.
+NodeState Fenced(NodeState state, const World& world) {
+  if (state != NodeState::kPrimary || !world.fence) return state;
+  const MajorityView view = MajorityOf(world);
+  const bool free = view.known && (view.in_sight || !view.possible);
+  return free ? state : NodeState::kFenced;
+}
+
 PgstRole OwnRole(const NodeFacts& node) {
   switch (node.state) {
     case NodeState::kPrimary:
+    case NodeState::kFenced:
       return PGST_ROLE_PRIMARY;
     case NodeState::kStandby:
       return PGST_ROLE_STANDBY;

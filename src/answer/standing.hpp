@@ -25,6 +25,20 @@ const PgstHost* SelfHost(const World& world);
 // The primary of the whole cluster as the poller chose it; nullptr when none is in sight.
 const PgstHost* ChosenPrimary(const World& world);
 
+// What this node sees of the voting nodes (judge/quorum.hpp has who they are).
+struct MajorityView {
+  bool known = false;        // false: nothing was published yet, or it is too old
+  bool possible = false;     // there are enough nodes for a majority to mean something
+  bool in_sight = false;     // this node sees one
+  std::uint32_t voters = 0;  // this one included, as in the next
+  std::uint32_t voters_in_sight = 0;
+  std::uint32_t majority = 0;  // how many it takes
+};
+MajorityView MajorityOf(const World& world);
+
+// kFenced for a primary that is to keep away; else `state`.
+NodeState Fenced(NodeState state, const World& world);
+
 // Of a server that shuts down, what it was. Unknown while it starts.
 PgstRole OwnRole(const NodeFacts& node);
 

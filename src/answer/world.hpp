@@ -36,7 +36,8 @@ struct World {
   MonoUs poller_alive = 0;                 // the poller's last sign of life, 0 none
   MonoUs now = 0;
   WallUs wall_now = 0;
-  NodeFacts node;
+  bool fence = false;  // pg_status.fence is on
+  NodeFacts node;      // its state goes through Fenced() of standing.hpp
 };
 
 }  // namespace pg_status

@@ -39,8 +39,22 @@ std::string WithReason(std::string text, const std::string& reason) {
   return text;
 }
 
+// Whether it is more than this node's word that the host is down: a majority says so, or nobody
+// could outvote us.
+bool IsDownForAll(const HostVerdict& host, const Quorum& quorum) {
+  return host.liveness == Liveness::kDown &&
+         (!quorum.possible() || host.foreign || host.votes_down >= quorum.majority());
+}
+
+std::string DownText(const HostVerdict& host, const std::string& name, const Quorum& quorum) {
+  const std::string_view what =
+      IsDownForAll(host, quorum) ? "is down" : "cannot be reached from here";
+  return WithReason(fmt::format("host \"{}\" {} after {}", name, what, Failures(host.fails)),
+                    host.last_error);
+}
+
 void DescribeLiveness(const HostVerdict& before, const HostVerdict& after, const std::string& name,
-                      std::vector<LogLine>& lines) {
+                      const Quorum& quorum, std::vector<LogLine>& lines) {
   if (before.liveness == after.liveness) return;
   std::string text = fmt::format("host \"{}\" is ", name);
   switch (after.liveness) {
@@ -55,10 +69,30 @@ void DescribeLiveness(const HostVerdict& before, const HostVerdict& after, const
       text = WithReason(text + "suspect", after.last_error);
       break;
     case Liveness::kDown:
-      text = WithReason(text + "down after " + Failures(after.fails), after.last_error);
+      text = DownText(after, name, quorum);
       break;
   }
   lines.push_back({Level::kInfo, std::move(text), "", ""});
+}
+
+// What the other nodes say of a host that this node has down already. That a majority is not there
+// any more to say so is no news of the host.
+void DescribeVotes(const HostVerdict& before, const Quorum& quorum_before, const HostVerdict& after,
+                   const Quorum& quorum, const std::string& name, std::vector<LogLine>& lines) {
+  if (before.liveness != Liveness::kDown || after.liveness != Liveness::kDown) return;
+  if (after.unreachable_here && !before.unreachable_here) {
+    lines.push_back({Level::kWarning, fmt::format("only this node cannot reach host \"{}\"", name),
+                     fmt::format("{} of {} voting nodes reach it. Here: {}.", after.votes_up,
+                                 quorum.voters, after.last_error),
+                     "Look at the network between this node and that host."});
+  }
+  if (quorum.possible() && !after.foreign && IsDownForAll(after, quorum) &&
+      !IsDownForAll(before, quorum_before)) {
+    lines.push_back({Level::kInfo,
+                     fmt::format("host \"{}\" is down: {} of {} voting nodes cannot reach it", name,
+                                 after.votes_down, quorum.voters),
+                     "", ""});
+  }
 }
 
 // A role that appears or is lost together with the host is told with its liveness.
@@ -103,7 +137,9 @@ std::string WhyNotPrimary(const ClusterVerdict& after, std::size_t was,
   const HostVerdict& old = after.hosts[was];
   const std::string& name = entries[was].name;
   if (old.liveness == Liveness::kDown) {
-    return WithReason(fmt::format("\"{}\" is down", name), old.last_error) + '.';
+    const std::string_view what =
+        IsDownForAll(old, after.quorum) ? "is down" : "cannot be reached from here";
+    return WithReason(fmt::format("\"{}\" {}", name, what), old.last_error) + '.';
   }
   if (old.role == Role::kStandby) return fmt::format("\"{}\" is a standby now.", name);
   if (old.foreign) return fmt::format("\"{}\" belongs to another cluster.", name);
@@ -131,7 +167,7 @@ void DescribePrimary(const ClusterVerdict& before, const ClusterVerdict& after,
   std::string message = after.primary
                             ? fmt::format("primary changed from \"{}\" to \"{}\"", old_name,
                                           entries[*after.primary].name)
-                            : fmt::format("there is no primary any more (was \"{}\")", old_name);
+                            : fmt::format("no primary is in sight any more (was \"{}\")", old_name);
   lines.push_back(
       {Level::kInfo, std::move(message), WhyNotPrimary(after, *before.primary, entries), ""});
 }
@@ -182,21 +218,55 @@ void DescribeSplitBrain(const ClusterVerdict& before, const ClusterVerdict& afte
                    ""});
 }
 
+// With the others still starting, or just added, there is nothing to miss yet.
+bool MissesMajority(const ClusterVerdict& cluster) {
+  const Quorum& quorum = cluster.quorum;
+  return cluster.ready && quorum.possible() &&
+         quorum.in_sight + quorum.undecided < quorum.majority();
+}
+
+void DescribeQuorum(const ClusterVerdict& before, const ClusterVerdict& after, bool fence,
+                    std::vector<LogLine>& lines) {
+  const bool missed = MissesMajority(before);
+  const bool misses = MissesMajority(after);
+  if (missed == misses) return;
+  const std::string seen =
+      fmt::format("{} of {} voting nodes", after.quorum.in_sight, after.quorum.voters);
+  if (!misses) {
+    // (not when the list has become too short for a majority)
+    if (after.quorum.possible()) {
+      lines.push_back({Level::kInfo, "a majority is in sight again: " + seen, "", ""});
+    }
+    return;
+  }
+  const bool primary = after.self && after.hosts[*after.self].role == Role::kPrimary;
+  if (!primary) {
+    lines.push_back({Level::kInfo, "no majority is in sight: only " + seen, "", ""});
+    return;
+  }
+  lines.push_back({Level::kWarning, "this primary sees no majority: only " + seen,
+                   fence ? "It says FENCED until it sees one again, as pg_status.fence is on."
+                         : "It goes on saying MASTER, as pg_status.fence is off.",
+                   "The others may have a primary of their own, or get one."});
+}
+
 }  // namespace
 
 std::vector<LogLine> DescribeChanges(const ClusterVerdict& before, const ClusterVerdict& after,
-                                     const std::vector<HostEntry>& entries) {
+                                     const std::vector<HostEntry>& entries, bool fence) {
   std::vector<LogLine> lines;
   for (std::size_t i = 0; i < after.hosts.size(); ++i) {
     const HostVerdict& was = before.hosts[i];
     const HostVerdict& is = after.hosts[i];
-    DescribeLiveness(was, is, entries[i].name, lines);
+    DescribeLiveness(was, is, entries[i].name, after.quorum, lines);
+    DescribeVotes(was, before.quorum, is, after.quorum, entries[i].name, lines);
     DescribeRole(was, is, entries[i].name, lines);
     DescribeForeign(was, is, entries[i].name, after.system_identifier, lines);
     DescribeHidden(was, is, entries[i].name, lines);
   }
   DescribePrimary(before, after, entries, lines);
   DescribeSplitBrain(before, after, entries, lines);
+  DescribeQuorum(before, after, fence, lines);
   return lines;
 }
 

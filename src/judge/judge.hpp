@@ -4,7 +4,8 @@
 // Two steps, because probes of different hosts end at different times:
 //   RecordObservation  one host: liveness and last known facts   (liveness.cpp)
 //   JudgeCluster       all hosts: roles, the primary, split brain (topology.cpp),
-//                      lag (lag.cpp), who streams from whom       (replication.cpp)
+//                      lag (lag.cpp), who streams from whom       (replication.cpp),
+//                      what the other nodes say of them           (quorum.cpp)
 // DescribeChanges compares two verdicts and says in words what changed (changes.cpp)
 // NextProbe says when a host is to be asked again                      (cadence.cpp)
 #pragma once
@@ -31,11 +32,11 @@ namespace pg_status {
 // `fails` is never raised above 1 by another kTerminated.
 void RecordObservation(HostVerdict& host, const Observation& observation, const Limits& limits);
 
-// Judges all hosts anew from what is recorded of each. own_system_identifier: this server's (0
-// unknown). Updates cluster.clock with the chosen primary's report. `entries` and cluster.hosts
+// Judges all hosts anew from what is recorded of each. own: this server, as far as known. Updates
+// cluster.clock with the chosen primary's report. `entries` and cluster.hosts
 // have the same size and order.
 void JudgeCluster(ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
-                  const Limits& limits, std::uint64_t own_system_identifier, MonoUs now);
+                  const Limits& limits, const ServerRun& own, MonoUs now);
 
 // When the next probe of host `index` should start, given when its last one started and ended (0 =
 // never probed: now). poll_interval start to start; fast_poll_interval while the host is suspect,
@@ -48,8 +49,10 @@ MonoUs NextProbe(const ClusterVerdict& cluster, std::size_t index, const Limits&
                  MonoUs started, MonoUs ended);
 
 // One line per change of verdict: host, from, to, why. Nothing when nothing changed. A repeated
-// failure is counted and told when it ends. `before` and `after` must be of the same entries.
+// failure is counted and told when it ends. Where three nodes or more have a vote, a host that this
+// node does not reach is called down only when most of them say so. `before` and `after` must be of
+// the same entries. fence: whether a primary without a majority is to say FENCED.
 std::vector<LogLine> DescribeChanges(const ClusterVerdict& before, const ClusterVerdict& after,
-                                     const std::vector<HostEntry>& entries);
+                                     const std::vector<HostEntry>& entries, bool fence);
 
 }  // namespace pg_status

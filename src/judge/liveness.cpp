@@ -57,11 +57,13 @@ void RecordSuccess(HostVerdict& host, const Observation& observation) {
   host.last_success = observation.finished;
   host.last_error.clear();
   host.fails = 0;
+  host.failing_since = 0;
   SetLiveness(host, Liveness::kUp, observation.finished);
 }
 
 void RecordFailure(HostVerdict& host, const Observation& observation, const Limits& limits) {
   host.last_error = observation.error;
+  if (host.failing_since == 0) host.failing_since = observation.finished;
   // A server that ends our session is running: that alone must never make it look down.
   const bool evidence = observation.outcome != Outcome::kTerminated;
   if (!evidence) {

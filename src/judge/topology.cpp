@@ -12,6 +12,7 @@
 
 #include "judge/judge.hpp"
 #include "judge/lag.hpp"
+#include "judge/quorum.hpp"
 #include "judge/replication.hpp"
 
 namespace pg_status {
@@ -151,12 +152,13 @@ void JudgePrimary(ClusterVerdict& cluster) {
 }
 
 void JudgeCluster(ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
-                  const Limits& limits, std::uint64_t own_system_identifier, MonoUs now) {
-  JudgeRoles(cluster, own_system_identifier);
+                  const Limits& limits, const ServerRun& own, MonoUs now) {
+  JudgeRoles(cluster, own.system_identifier);
   JudgePrimary(cluster);
   if (cluster.primary) UpdateClock(cluster.clock, cluster.hosts[*cluster.primary]);
   JudgeLag(cluster, limits, now);
   JudgeReplication(cluster, entries);
+  JudgeQuorum(cluster, entries, own);
   cluster.ready =
       cluster.ready || std::all_of(cluster.hosts.begin(), cluster.hosts.end(),
                                    [](const HostVerdict& host) { return host.checked; });

@@ -27,6 +27,30 @@ struct Lag {
   std::optional<std::uint64_t> bytes;
 };
 
+// One start of one server; 0 unknown.
+struct ServerRun {
+  std::uint64_t system_identifier = 0;
+  WallUs postmaster_start = 0;
+
+  bool operator==(const ServerRun& other) const {
+    return system_identifier == other.system_identifier &&
+           postmaster_start == other.postmaster_start;
+  }
+};
+
+// How many nodes have a vote, this one included, and how many of them it sees. Who the voting nodes
+// are stands in quorum.hpp.
+struct Quorum {
+  int voters = 0;
+  int in_sight = 0;
+  int undecided = 0;  // neither answered nor given up so far
+
+  // Of one node, or two, none can be outvoted: to lose one is to lose the majority.
+  bool possible() const { return voters >= 3; }
+  int majority() const { return voters / 2 + 1; }
+  bool in_majority() const { return possible() && in_sight >= majority(); }
+};
+
 // What one host is believed to be. The first block is written by liveness, the second by the
 // judgement of the whole round.
 struct HostVerdict {
@@ -41,6 +65,7 @@ struct HostVerdict {
   Outcome last_outcome = Outcome::kOk;  // only meaningful when checked
   MonoUs last_check = 0;                // end of the last probe
   MonoUs last_success = 0;
+  MonoUs failing_since = 0;  // end of the first of the unbroken row of failures; 0 = none
   MonoUs last_change = 0;    // liveness or role changed
   MonoUs primary_since = 0;  // end of the first of the unbroken row of good probes that saw this
                              // server as a primary; 0 = none
@@ -57,6 +82,9 @@ struct HostVerdict {
   std::optional<int> sync_priority;
   std::string
       upstream;  // name of the host it streams from, or "host:port" as it says; "" unknown or none
+  int votes_up = 0;               // voting nodes that reach it, itself included
+  int votes_down = 0;             // voting nodes that do not
+  bool unreachable_here = false;  // down for this node, while a majority reaches it
 };
 
 // One report of the primary about itself. At `at` it had not yet written beyond `lsn`, so whoever
@@ -89,6 +117,8 @@ struct ClusterVerdict {
       false;  // two of them were primary at the same time, proved by overlapping observations
   std::uint64_t system_identifier = 0;  // the one that counts as ours; 0 unknown
   PrimaryClock clock;
+  std::optional<std::size_t> self;  // index of this server, when it was found in the list
+  Quorum quorum;
   bool ready = false;  // every host's first probe has finished; never goes back
 };
 

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "answer/standing.hpp"
+
 namespace pg_status {
 namespace {
 
@@ -45,6 +47,7 @@ Listener::~Listener() = default;
 
 void Listener::Configure(ListenerSettings settings) {
   settings_ = std::move(settings);
+  world_.fence = settings_.fence;
   loop_.Reserve(settings_.max_clients * kPorts + kOtherFds);
   ClientLimits limits;
   limits.head_us = settings_.client_timeout_us;
@@ -69,6 +72,7 @@ void Listener::Refresh() {
   world_.now = EventLoop::Now();
   world_.wall_now = EventLoop::WallNow();
   world_.node = server_.node_facts();
+  world_.node.state = Fenced(world_.node.state, world_);
 }
 
 void Listener::Visited(Port port, OwnedFd fd, const IpAddress& from, MonoUs now) {
@@ -104,7 +108,8 @@ void Listener::Refused(Port port, const IpAddress& from, MonoUs now) {
 // The state is read for each client at the moment of its answer. One word always fits into a new
 // socket's buffer; if the client has gone in the meantime there is nobody to tell.
 void Listener::AnswerRaw(OwnedFd fd, MonoUs now) {
-  const std::string_view line = RawLine(server_.node_state());
+  world_.now = now;
+  const std::string_view line = RawLine(Fenced(server_.node_state(), world_));
   int flags = 0;
 #ifdef MSG_NOSIGNAL
   flags |= MSG_NOSIGNAL;

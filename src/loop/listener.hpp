@@ -32,6 +32,7 @@ struct ListenerSettings {
   std::array<std::uint16_t, kPorts> ports{};  // by Port; 0: closed
   std::size_t max_clients = 512;
   std::int64_t client_timeout_us = 5 * kUsPerSecond;
+  bool fence = false;  // a primary that sees no majority is to keep away
 };
 
 // What the listener asks of the server. None of these may fail, wait or throw.

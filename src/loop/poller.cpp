@@ -83,7 +83,7 @@ void Poller::Apply(PollerSettings settings) {
   // Judged anew, because hosts came, went or moved; what that changes is the administrator's doing
   // and no news for the log.
   const MonoUs now = EventLoop::Now();
-  JudgeCluster(cluster_, settings_.hosts, settings_.limits, settings_.local.system_identifier, now);
+  JudgeCluster(cluster_, settings_.hosts, settings_.limits, settings_.local.own, now);
   told_ = cluster_;
   Publish(now);
   // Who waited for a resolver that was replaced asks the new one.
@@ -146,6 +146,19 @@ void Poller::WarnOfLocality() {
              ", and give each entry of pg_status.hosts one."});
   }
   locality_warning_ = which;
+}
+
+// Whether a majority can be had is known for certain once every host was asked.
+void Poller::WarnOfFence() {
+  const bool in_vain = settings_.fence && cluster_.ready && !cluster_.quorum.possible();
+  if (in_vain && !fence_warned_) {
+    Log({LogLine::Level::kWarning, "pg_status.fence cannot work with this list of hosts",
+         fmt::format("A majority takes at least 3 nodes that run pg_status, and there {} {}. This "
+                     "server is never fenced.",
+                     cluster_.quorum.voters == 1 ? "is" : "are", cluster_.quorum.voters),
+         "Add a node to pg_status.hosts, or turn pg_status.fence off."});
+  }
+  fence_warned_ = in_vain;
 }
 
 void Poller::ProbeNow() {
@@ -285,9 +298,12 @@ void Poller::Judge() {
   judgement_due_ = false;
   const MonoUs now = EventLoop::Now();
   last_judged_ = now;
-  JudgeCluster(cluster_, settings_.hosts, settings_.limits, settings_.local.system_identifier, now);
-  for (LogLine& line : DescribeChanges(told_, cluster_, settings_.hosts)) Log(std::move(line));
+  JudgeCluster(cluster_, settings_.hosts, settings_.limits, settings_.local.own, now);
+  for (LogLine& line : DescribeChanges(told_, cluster_, settings_.hosts, settings_.fence)) {
+    Log(std::move(line));
+  }
   told_ = cluster_;
+  WarnOfFence();
   Publish(now);
   // What was learned of one host may make another one urgent.
   for (const auto& peer : peers_) Schedule(*peer);

@@ -28,6 +28,7 @@ struct PollerSettings {
   Limits limits;
   LocalNode local;
   std::uint32_t max_hosts = 1;
+  bool fence = false;  // a primary that sees no majority says FENCED; here for what is logged only
 };
 
 class Poller {
@@ -97,6 +98,7 @@ class Poller {
                     bool same_connection);
   void RenewResolver(bool same_timeout);
   void WarnOfLocality();
+  void WarnOfFence();
 
   EventLoop loop_;
   PollerSettings settings_;
@@ -118,6 +120,7 @@ class Poller {
   std::int64_t log_allowance_ = 0;  // lines that may be logged now
   MonoUs log_counted_from_ = 0;
   std::string locality_warning_;
+  bool fence_warned_ = false;
 };
 
 }  // namespace pg_status

@@ -21,6 +21,7 @@
 
 #include "compat.h"
 #include "node_state.h"
+#include "settings.h"
 #include "shared.h"
 #include "version.h"
 
@@ -40,6 +41,7 @@ PG_FUNCTION_INFO_V1(pg_status_ready);
 PG_FUNCTION_INFO_V1(pg_status_live);
 PG_FUNCTION_INFO_V1(pg_status_version);
 PG_FUNCTION_INFO_V1(pg_status_is_split_brain);
+PG_FUNCTION_INFO_V1(pg_status_quorum);
 
 /* A worker is live when it gave a sign of life within this many microseconds. */
 #define LIVE_US INT64CONST(30000000)
@@ -301,6 +303,9 @@ add_replication_and_history(Row *row, const PgstHost *host, bool known,
 	/* why the host is in maintenance: no host is, as long as nothing can put it there */
 	add_text(row, NULL);
 	add(row, true, Float4GetDatum((float4) host->weight));
+	add(row, known, Int32GetDatum((int32) host->votes_up));
+	add(row, known, Int32GetDatum((int32) host->votes_down));
+	add(row, known, BoolGetDatum(host->unreachable_here));
 }
 
 /* Sets up a materialized result and returns where its rows go. */
@@ -398,13 +403,20 @@ find_self(const PgstSnapshot *snapshot)
 	return NULL;
 }
 
-static void
-describe_standby(Row *row, const PgstNodeFacts *node, const PgstSnapshot *snapshot,
-				 const PgstHost *self)
+/* What an answer about this server looks at, as of now. `node` is filled, too. */
+static PgstView
+view_of(const PgstSnapshot *snapshot, PgstNodeFacts *node)
 {
+	pgst_node_facts(node);
+	return (PgstView){snapshot, node, pgst_worker_last_alive(PGST_POLLER), pgst_fence};
+}
+
+static void
+describe_standby(Row *row, const PgstView *view, const PgstHost *self)
+{
+	const PgstNodeFacts *node = view->node;
 	uint64_t lag = 0;
-	bool lag_known =
-		pgst_own_lag_bytes(snapshot, node, pgst_worker_last_alive(PGST_POLLER), &lag);
+	bool lag_known = pgst_own_lag_bytes(view, &lag);
 
 	add(row, node->timeline != 0, Int32GetDatum((int32) node->timeline));
 	add(row, node->replayed != InvalidXLogRecPtr, LSNGetDatum(node->replayed));
@@ -435,6 +447,7 @@ pg_status_local(PG_FUNCTION_ARGS)
 	TupleDesc descriptor;
 	PgstSnapshot *snapshot;
 	PgstNodeFacts node;
+	PgstView view;
 	bool standby;
 	Row row = {.columns = 0};
 
@@ -442,13 +455,13 @@ pg_status_local(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	snapshot = pgst_copy_snapshot();
-	pgst_node_facts(&node);
+	view = view_of(snapshot, &node);
 	standby = node.written == InvalidXLogRecPtr;
 
 	add_text(&row, standby ? "standby" : "primary");
 	add_text(&row, node.state == PGST_NODE_STOPPING ? "stopping" : "running");
 	if (standby)
-		describe_standby(&row, &node, snapshot, find_self(snapshot));
+		describe_standby(&row, &view, find_self(snapshot));
 	else
 		describe_primary(&row, &node);
 	/* in maintenance: never, as long as nothing can put it there */
@@ -464,12 +477,12 @@ pg_status_check(PG_FUNCTION_ARGS)
 {
 	char *path = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	PgstNodeFacts node;
+	PgstView view;
 	int code;
 
 	need_shared_memory();
-	pgst_node_facts(&node);
-	code = pgst_check_code(pgst_copy_snapshot(), &node,
-						   pgst_worker_last_alive(PGST_POLLER), path);
+	view = view_of(pgst_copy_snapshot(), &node);
+	code = pgst_check_code(&view, path);
 	if (code == 0)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	PG_RETURN_INT32(code);
@@ -481,11 +494,11 @@ pg_status_agent(PG_FUNCTION_ARGS)
 	char *command = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	char line[PGST_AGENT_LINE_SIZE];
 	PgstNodeFacts node;
+	PgstView view;
 
 	need_shared_memory();
-	pgst_node_facts(&node);
-	pgst_agent_line(pgst_copy_snapshot(), &node, pgst_worker_last_alive(PGST_POLLER),
-					command, line);
+	view = view_of(pgst_copy_snapshot(), &node);
+	pgst_agent_line(&view, command, line);
 	if (line[0] == '\0')
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	PG_RETURN_TEXT_P(cstring_to_text(line));
@@ -538,4 +551,47 @@ pg_status_is_split_brain(PG_FUNCTION_ARGS)
 	if (!pgst_snapshot_is_fresh(snapshot) || !snapshot->ready)
 		PG_RETURN_NULL();
 	PG_RETURN_BOOL(snapshot->split_brain);
+}
+
+/* What a DBA should know of these numbers; NULL when they speak for themselves. */
+static const char *
+majority_note(const PgstMajority *majority)
+{
+	if (!majority->known)
+		return "Nothing is known of the other nodes.";
+	if (!majority->possible && pgst_fence)
+		return "pg_status.fence cannot work: a majority takes at least three nodes that "
+			   "run pg_status.";
+	if (!majority->possible)
+		return "There is no majority: it takes at least three nodes that run pg_status.";
+	if (majority->fenced)
+		return "This primary says FENCED until it sees a majority again.";
+	return NULL;
+}
+
+Datum
+pg_status_quorum(PG_FUNCTION_ARGS)
+{
+	TupleDesc descriptor;
+	PgstNodeFacts node;
+	PgstView view;
+	PgstMajority majority;
+	Row row = {.columns = 0};
+
+	need_shared_memory();
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	view = view_of(pgst_copy_snapshot(), &node);
+	pgst_majority(&view, &majority);
+
+	add(&row, majority.known, Int32GetDatum((int32) majority.voters));
+	add(&row, majority.possible, Int32GetDatum((int32) majority.majority));
+	add(&row, majority.known, Int32GetDatum((int32) majority.voters_in_sight));
+	add(&row, majority.possible, BoolGetDatum(majority.in_sight));
+	add(&row, true, BoolGetDatum(pgst_fence));
+	add(&row, true, BoolGetDatum(majority.fenced));
+	add_text(&row, majority_note(&majority));
+
+	PG_RETURN_DATUM(HeapTupleGetDatum(
+		heap_form_tuple(BlessTupleDesc(descriptor), row.values, row.nulls)));
 }

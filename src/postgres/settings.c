@@ -19,11 +19,13 @@
 #include "compat.h"
 #include "node_state.h"
 #include "settings.h"
+#include "shared.h"
 
 #define CONNINFO_DEFAULT "dbname=postgres user=postgres"
 
 int pgst_max_hosts = 64;
 int pgst_max_clients = 512;
+bool pgst_fence = false;
 
 static char *hosts = NULL;
 static char *conninfo = NULL;
@@ -42,7 +44,10 @@ static int port = 5400;
 static int http_port = 0;
 static int check_port = 0;
 static int client_timeout_ms = 5000;
-static char *node_state = NULL; /* never read: it is computed when shown */
+
+/* never read: they are computed when shown */
+static char *node_state = NULL;
+static char *opinions = NULL;
 
 /* Turns the core's verdict on a text into what GUC wants to hear. */
 static bool
@@ -188,6 +193,11 @@ define_how_to_answer(void)
 	define_text("pg_status.allow", "Lists the networks that may ask.",
 				"A comma list in CIDR notation. Empty: everyone who reaches the address.",
 				&allow, "", 0, check_allow);
+	DefineCustomBoolVariable(
+		"pg_status.fence",
+		"Makes a primary that sees no majority of the voting nodes say FENCED.",
+		"It also fails its health checks. Needs three nodes that run pg_status.",
+		&pgst_fence, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	define_number("pg_status.max_clients",
 				  "Sets the largest number of clients that are connected at once.", NULL,
 				  &pgst_max_clients, 1, 65536, 0);
@@ -218,6 +228,23 @@ show_node_state(void)
 	return "starting";
 }
 
+/* What this server's pg_status thinks of the hosts: for the pollers of the other nodes,
+ * too. */
+static const char *
+show_opinions(void)
+{
+	char *text;
+	PgstSnapshot *snapshot;
+
+	if (!pgst_shared_memory_exists())
+		return "";
+	text = palloc(PGST_OPINIONS_SIZE);
+	snapshot = pgst_copy_snapshot();
+	pgst_opinions(snapshot, pgst_worker_last_alive(PGST_POLLER), text);
+	pfree(snapshot);
+	return text;
+}
+
 static void
 define_what_to_show(void)
 {
@@ -225,6 +252,11 @@ define_what_to_show(void)
 							   "primary, standby, starting or stopping.", &node_state, "",
 							   PGC_INTERNAL, GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
 							   NULL, NULL, show_node_state);
+	DefineCustomStringVariable(
+		"pg_status.opinions", "Shows what this server thinks of the hosts.",
+		"For pg_status on the other servers.", &opinions, "", PGC_INTERNAL,
+		GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE | GUC_NO_SHOW_ALL, NULL, NULL,
+		show_opinions);
 }
 
 void
@@ -279,6 +311,7 @@ pgst_poller_settings(PgstPollerSettings *settings)
 	settings->max_fails = max_fails;
 	settings->sync_max_lag_ms = sync_max_lag_ms;
 	settings->sync_max_lag_bytes = sync_max_lag_bytes;
+	settings->fence = pgst_fence;
 	settings->system_identifier = GetSystemIdentifier();
 	settings->postmaster_start_wall =
 		PgStartTime +
@@ -303,4 +336,5 @@ pgst_listener_settings(PgstListenerSettings *settings)
 	settings->check_port = check_port;
 	settings->max_clients = pgst_max_clients;
 	settings->client_timeout_ms = client_timeout_ms;
+	settings->fence = pgst_fence;
 }

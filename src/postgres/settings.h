@@ -12,6 +12,7 @@
 
 extern int pgst_max_hosts;
 extern int pgst_max_clients;
+extern bool pgst_fence;
 
 /* Defines them; only while shared_preload_libraries is being processed. */
 extern void pgst_define_settings(void);

@@ -6,12 +6,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.hpp"
 #include "base/lsn.hpp"
+#include "probe/opinions.hpp"
 
 #include "base/cpp_only.hpp"
 
@@ -57,6 +59,8 @@ struct Facts {
   bool stopping =
       false;  // a smart shutdown was requested there; known only if pg_status is loaded there
   std::vector<Sender> senders;
+  bool gives_opinions = false;  // pg_status is loaded there, and of a version that tells them
+  std::shared_ptr<const Opinions> opinions;  // what it thinks of the hosts; null: nothing just now
   bool details_hidden =
       false;  // something above is missing because the role is not a member of pg_monitor
 };

@@ -5,12 +5,15 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/lsn.hpp"
 #include "base/number.hpp"
+#include "probe/opinions.hpp"
 
 namespace pg_status {
 namespace {
@@ -37,6 +40,7 @@ enum Column : std::size_t {
   kReceiverTimeline,
   kReceiverLatestEnd,
   kNodeState,
+  kOpinions,
   kSenderPid,
   kSenderUser,
   kSenderName,
@@ -57,6 +61,8 @@ enum Column : std::size_t {
 //
 // pg_status.node_state is the peer's own pg_status speaking; NULL when it is not loaded there.
 //
+// pg_status.opinions likewise; it may be long, so it comes with the first row only.
+//
 // The walsenders' query has a LIMIT so that the answer stays bounded.
 constexpr std::string_view kQuery =
     "SELECT f.in_recovery,"
@@ -76,6 +82,8 @@ constexpr std::string_view kQuery =
     " CASE WHEN f.in_recovery THEN pg_catalog.pg_is_wal_replay_paused() END,"
     " w.pid, w.status, w.sender_host, w.sender_port, w.received_tli, w.latest_end_lsn,"
     " pg_catalog.current_setting('pg_status.node_state', true),"
+    " CASE WHEN COALESCE(s.ordinal, 1) OPERATOR(pg_catalog.=) 1"
+    "      THEN pg_catalog.current_setting('pg_status.opinions', true) END,"
     " s.pid, s.usename, s.application_name, pg_catalog.host(s.client_addr), s.state, s.sync_state,"
     " s.sync_priority"
     " FROM (SELECT pg_catalog.pg_is_in_recovery() AS in_recovery OFFSET 0) f"
@@ -83,7 +91,8 @@ constexpr std::string_view kQuery =
     " CROSS JOIN pg_catalog.pg_control_checkpoint() cc"
     " CROSS JOIN pg_catalog.pg_control_recovery() cr"
     " LEFT JOIN pg_catalog.pg_stat_wal_receiver w ON true"
-    " LEFT JOIN (SELECT * FROM pg_catalog.pg_stat_replication LIMIT 1000) s ON true";
+    " LEFT JOIN (SELECT r.*, pg_catalog.row_number() OVER () AS ordinal"
+    "            FROM pg_catalog.pg_stat_replication r LIMIT 1000) s ON true";
 
 // A cell of a walsender or a setting: enough for any real one, and no more.
 constexpr std::size_t kMaxText = 255;
@@ -199,6 +208,17 @@ std::optional<WalReceiver> ReadReceiver(RowReader& row, bool& details_hidden) {
   return receiver;
 }
 
+// Whatever a peer says here, it only informs: what makes no sense is as good as silence.
+void ReadOpinionsOf(const Rows& rows, Facts& facts) {
+  for (std::size_t i = 0; i < rows.rows() && !facts.gives_opinions; ++i) {
+    const auto cell = rows.Cell(i, kOpinions);
+    if (!cell) continue;
+    facts.gives_opinions = true;
+    std::optional<Opinions> opinions = ReadOpinions(*cell);
+    if (opinions) facts.opinions = std::make_shared<const Opinions>(std::move(*opinions));
+  }
+}
+
 // What is wrong with them, "" when nothing is.
 std::string ReadSenders(const Rows& rows, Facts& facts) {
   for (std::size_t i = 0; i < rows.rows() && facts.senders.size() < kMaxSenders; ++i) {
@@ -254,6 +274,7 @@ Result<Facts> ParseReply(const Rows& rows, int server_version) {
   facts.replay_paused = row.Bool(kReplayPaused, "replay state").value_or(false);
   facts.receiver = ReadReceiver(row, facts.details_hidden);
   facts.stopping = row.Text(kNodeState) == "stopping";
+  ReadOpinionsOf(rows, facts);
 
   if (facts.in_recovery) {
     facts.timeline = static_cast<std::uint32_t>(

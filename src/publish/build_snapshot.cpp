@@ -28,19 +28,19 @@ constexpr std::size_t kHostTextsBefore = PGST_NAME_SIZE + PGST_HOSTNAME_SIZE + 3
 constexpr std::size_t kHostTextsAfter = 2 * PGST_LABEL_SIZE + PGST_NAME_SIZE + PGST_ERROR_SIZE;
 static_assert(offsetof(PgstHost, weight) == kHostTextsBefore);
 static_assert(offsetof(PgstHost, role) == kHostTextsBefore + 8 + 4);
-static_assert(offsetof(PgstHost, sync_priority) == offsetof(PgstHost, role) + 16);
-static_assert(offsetof(PgstHost, lag_ms) == offsetof(PgstHost, sync_priority) + 5 * 4);
-static_assert(offsetof(PgstHost, tally) == offsetof(PgstHost, lag_ms) + 7 * 8);
+static_assert(offsetof(PgstHost, sync_priority) == offsetof(PgstHost, role) + 20);
+static_assert(offsetof(PgstHost, lag_ms) == offsetof(PgstHost, sync_priority) + 6 * 4);
+static_assert(offsetof(PgstHost, tally) == offsetof(PgstHost, lag_ms) + 8 * 8);
 static_assert(sizeof(PgstTally) == (6 + PGST_DURATION_CLASSES) * 8);
 static_assert(offsetof(PgstHost, replication_state) ==
               offsetof(PgstHost, tally) + sizeof(PgstTally));
 static_assert(sizeof(PgstHost) == offsetof(PgstHost, replication_state) + kHostTextsAfter);
 
 static_assert(offsetof(PgstSnapshot, generation) == 4 * 4);
-static_assert(offsetof(PgstSnapshot, ready) == offsetof(PgstSnapshot, generation) + 3 * 8);
+static_assert(offsetof(PgstSnapshot, ready) == offsetof(PgstSnapshot, generation) + 4 * 8);
 static_assert(offsetof(PgstSnapshot, live_primaries) == offsetof(PgstSnapshot, ready) + 4);
 static_assert(offsetof(PgstSnapshot, system_identifier) ==
-              offsetof(PgstSnapshot, live_primaries) + 4);
+              offsetof(PgstSnapshot, live_primaries) + 3 * 4);
 static_assert(offsetof(PgstSnapshot, dc) ==
               offsetof(PgstSnapshot, system_identifier) + 4 * 8 + 8 + 2 * 8);
 static_assert(sizeof(PgstSender) == 4 * PGST_LABEL_SIZE + PGST_ADDRESS_SIZE + 8);
@@ -112,6 +112,13 @@ void FillHistory(const HostVerdict& verdict, const Moment& moment, PgstHost& hos
   CopyFixedText(host.last_error, verdict.last_error);
 }
 
+// What the other nodes say of it, with our own vote among theirs.
+void FillVotes(const HostVerdict& verdict, PgstHost& host) {
+  host.votes_up = static_cast<std::uint32_t>(verdict.votes_up);
+  host.votes_down = static_cast<std::uint32_t>(verdict.votes_down);
+  host.unreachable_here = Flag(verdict.unreachable_here);
+}
+
 void FillTally(const Tally& tally, PgstTally& to) {
   to.succeeded = tally.succeeded;
   to.timed_out = tally.timed_out;
@@ -127,11 +134,12 @@ void FillLastSeen(const HostVerdict& verdict, const Facts& facts, const LocalNod
                   PgstHost& host) {
   host.foreign = Flag(verdict.foreign);
   host.self = Flag(facts.system_identifier != 0 && facts.postmaster_start != 0 &&
-                   facts.system_identifier == local.system_identifier &&
-                   facts.postmaster_start == local.postmaster_start);
+                   facts.system_identifier == local.own.system_identifier &&
+                   facts.postmaster_start == local.own.postmaster_start);
   host.timeline = facts.timeline;
   host.system_identifier = facts.system_identifier;
   host.server_version = facts.server_version;
+  host.postmaster_start_wall = facts.postmaster_start;
 }
 
 void FillPosition(const HostVerdict& verdict, const Facts& facts, PgstHost& host) {
@@ -185,6 +193,7 @@ PgstHost MakeHost(const HostEntry& entry, const HostVerdict& verdict, bool chose
                   const LocalNode& local, const Moment& moment) {
   PgstHost host{};
   FillIdentity(entry, host);
+  FillVotes(verdict, host);
   if (!verdict.checked) return host;
   FillHistory(verdict, moment, host);
   FillTally(verdict.tally, host.tally);
@@ -204,16 +213,20 @@ PgstHost MakeHost(const HostEntry& entry, const HostVerdict& verdict, bool chose
 
 // All but hosts[], senders[], what counts them, and primary.
 void FillCluster(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
-                 const Limits& limits, const LocalNode& local, MonoUs now, PgstSnapshot& out) {
+                 const Limits& limits, const LocalNode& local, const Moment& moment,
+                 PgstSnapshot& out) {
   out.layout = PGST_SNAPSHOT_LAYOUT;
   out.generation += 1;
-  out.made_mono = now;
+  out.made_mono = moment.mono;
+  out.made_wall = moment.wall;
   out.stale_after = StaleAfter(limits);
   out.ready = Flag(cluster.ready);
   out.split_brain = Flag(cluster.split_brain);
   out.dc_counts = Flag(DcLocality(local.dc, entries).counts);
   out.geo_counts = Flag(GeoLocality(local.geo, entries).counts);
   out.live_primaries = static_cast<std::uint32_t>(cluster.live_primaries);
+  out.voters = static_cast<std::uint32_t>(cluster.quorum.voters);
+  out.voters_in_sight = static_cast<std::uint32_t>(cluster.quorum.in_sight);
   out.system_identifier = cluster.system_identifier;
   out.sync_max_lag_ms = limits.sync_max_lag_ms;
   out.sync_max_lag_bytes = limits.sync_max_lag_bytes;
@@ -262,11 +275,11 @@ Locality LocalityOf(const std::string& local, const std::vector<HostEntry>& entr
 void BuildSnapshot(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
                    const Limits& limits, const LocalNode& local, MonoUs now, WallUs wall_now,
                    PgstSnapshot& out) {
-  FillCluster(cluster, entries, limits, local, now, out);
+  const Moment moment{now, wall_now};
+  FillCluster(cluster, entries, limits, local, moment, out);
 
   const std::size_t count =
       std::min<std::size_t>({entries.size(), cluster.hosts.size(), out.max_hosts});
-  const Moment moment{now, wall_now};
   out.host_count = static_cast<std::uint32_t>(count);
   out.primary = -1;
   PgstHost* const hosts = out.hosts;

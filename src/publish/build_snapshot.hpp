@@ -17,12 +17,11 @@ namespace pg_status {
 
 // Where this node is, which server it is, and how it came by its settings.
 struct LocalNode {
-  std::string dc;                       // "" not given
-  std::string geo;                      // "" not given
-  std::uint64_t system_identifier = 0;  // 0 unknown
-  WallUs postmaster_start = 0;          // 0 unknown
-  std::uint64_t reloads = 0;            // since the poller started
-  bool reload_refused = false;          // the last one did not fit together
+  std::string dc;               // "" not given
+  std::string geo;              // "" not given
+  ServerRun own;                // this server
+  std::uint64_t reloads = 0;    // since the poller started
+  bool reload_refused = false;  // the last one did not fit together
 };
 
 // Fills `out`, which has room for out.max_hosts hosts (set by the caller, as many as `entries` at

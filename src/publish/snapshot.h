@@ -92,12 +92,15 @@ typedef struct PgstHost {
   uint8_t replay_paused;
   uint8_t has_sync_priority;
   uint8_t has_streaming;
-  uint8_t streaming; /* its WAL receiver streams */
+  uint8_t streaming;        /* its WAL receiver streams */
+  uint8_t unreachable_here; /* down for this node, while a majority reaches it */
+  uint8_t reserved_flags[3];
   int32_t sync_priority;
   int32_t fails;              /* consecutive */
   int32_t server_version;     /* 150020; 0 unknown */
   uint32_t timeline;          /* 0 unknown */
-  uint32_t reserved;          /* keeps what follows at 8 bytes; 0 */
+  uint32_t votes_up;          /* voting nodes that reach it, itself included */
+  uint32_t votes_down;        /* voting nodes that do not */
   uint64_t lag_ms;            /* milliseconds */
   uint64_t lag_bytes;         /* bytes of WAL */
   uint64_t lsn;               /* primary: written; standby: replayed */
@@ -105,6 +108,7 @@ typedef struct PgstHost {
   int64_t last_check_wall;
   int64_t last_success_wall;
   int64_t last_change_wall;
+  int64_t postmaster_start_wall; /* of the server last seen there; 0 unknown */
   PgstTally tally;
   char replication_state[PGST_LABEL_SIZE]; /* "" unknown or none */
   char sync_state[PGST_LABEL_SIZE];        /* "" unknown or none */
@@ -119,6 +123,7 @@ typedef struct PgstSnapshot {
   int32_t primary;     /* index of the chosen primary, -1 none */
   uint64_t generation; /* rises with each publication */
   int64_t made_mono;   /* when it was judged */
+  int64_t made_wall;   /* the same moment */
   int64_t
       stale_after; /* microseconds: a poller silent for longer than this knows nothing any more */
   uint8_t ready;   /* every host's first probe has finished; never goes back */
@@ -126,6 +131,8 @@ typedef struct PgstSnapshot {
   uint8_t dc_counts;  /* this node and every host have a dc: prefer the same one */
   uint8_t geo_counts; /* the same for geo */
   uint32_t live_primaries;
+  uint32_t voters;            /* nodes with a vote, this one included */
+  uint32_t voters_in_sight;   /* of these; this one included */
   uint64_t system_identifier; /* of the cluster; 0 unknown */
   uint64_t sync_max_lag_ms;
   uint64_t sync_max_lag_bytes;

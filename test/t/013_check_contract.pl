@@ -321,6 +321,8 @@ sub check_node_json {
             lag_ms      => 0,
             primary     => $p,
             split_brain => JSON::PP::false,
+            quorum      => JSON::PP::true,
+            fenced      => JSON::PP::false,
             maintenance => JSON::PP::false },
         'and what is our own');
     my @special = qw(pause cluster_unlocked tags pending_restart failsafe_mode_is_active);

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "answer/request.hpp"
+#include "answer/standing.hpp"
 #include "answer/world.hpp"
 #include "base/fixed_text.hpp"
 #include "publish/snapshot_storage.hpp"
@@ -60,6 +61,14 @@ class CheckScene {
     node().latest_end = kNoLsn;
     node().received = kNoLsn;
   }
+  // What this node sees of those that have a vote, and whether a primary is to keep away when it
+  // sees too few. The state is as the loop and the wall make it.
+  void SeeVoters(std::uint32_t in_sight, std::uint32_t voters, bool fence) {
+    snapshot().voters = voters;
+    snapshot().voters_in_sight = in_sight;
+    world_.fence = fence;
+    node().state = Fenced(node().state, world());
+  }
   void MakeStale() { world_.poller_alive = kNow - kStaleAfter - 1; }
   void Unpublish() {
     const std::uint32_t room = snapshot().max_hosts;
@@ -73,6 +82,7 @@ class CheckScene {
     snapshot.layout = PGST_SNAPSHOT_LAYOUT;
     snapshot.ready = 1;
     snapshot.stale_after = kStaleAfter;
+    snapshot.made_mono = kNow - 250 * kUsPerMs;
     snapshot.live_primaries = 1;
     snapshot.sync_max_lag_bytes = 1000;
     snapshot.newest_lsn = kNewest;

@@ -685,5 +685,70 @@ TEST(CheckCode, WhatIsNoPathIsABadRequest) {
   EXPECT_EQ(CodeIn(scene, std::string(100000, 'x')), 400);
 }
 
+// ---- a majority -------------------------------------------------------------------------------
+
+TEST(CheckFence, KeepsAPrimaryAwayThatSeesNoMajority) {
+  for (const PathRow& row : kPathRows) {
+    CheckScene scene = CheckScene::OnPrimary();
+    scene.SeeVoters(1, 3, true);
+    // what a server that takes no sessions would get, but for what asks whether it runs at all
+    const int code = std::string_view(row.path) == "/health" ? 200 : row.starting;
+    EXPECT_EQ(CodeIn(scene, row.path), code) << row.path;
+  }
+  CheckScene scene = CheckScene::OnPrimary();
+  scene.SeeVoters(1, 3, true);
+  EXPECT_EQ(AgentReply(scene.world(), "agent"), "down # fenced");
+  EXPECT_EQ(AgentReply(scene.world(), "agent?role=replica"), "down # fenced");
+  EXPECT_EQ(AgentReply(scene.world(), "agent?down=drain"), "up drain");
+  EXPECT_EQ(AgentReply(scene.world(), "primary"), "down # fenced");
+}
+
+TEST(CheckFence, IsForPrimariesWithoutAMajorityOnly) {
+  struct Case {
+    const char* situation;
+    std::uint32_t in_sight;
+    std::uint32_t voters;
+    bool fence;
+    int code;
+  };
+  const Case cases[] = {
+      {"not asked for", 1, 3, false, 200},
+      {"a majority", 2, 3, true, 200},
+      {"all", 3, 3, true, 200},
+      {"half of four", 2, 4, true, 503},
+      {"one of five", 1, 5, true, 503},
+      {"two nodes have no majority", 1, 2, true, 200},
+      {"nor has one", 1, 1, true, 200},
+  };
+  for (const Case& c : cases) {
+    CheckScene scene = CheckScene::OnPrimary();
+    scene.SeeVoters(c.in_sight, c.voters, c.fence);
+    EXPECT_EQ(CodeIn(scene, "/primary"), c.code) << c.situation;
+    CheckScene replica = CheckScene::OnReplica();
+    replica.SeeVoters(c.in_sight, c.voters, c.fence);
+    EXPECT_EQ(CodeIn(replica, "/replica"), 200) << c.situation;
+  }
+}
+
+TEST(CheckFence, WithoutKnowledgeThereIsNoMajority) {
+  CheckScene unpublished = CheckScene::OnPrimary();
+  unpublished.Unpublish();
+  unpublished.SeeVoters(3, 3, true);
+  EXPECT_EQ(CodeIn(unpublished, "/primary"), 503);
+
+  CheckScene old = CheckScene::OnPrimary();
+  old.snapshot().made_mono = CheckScene::kNow - old.snapshot().stale_after - 1;
+  old.SeeVoters(3, 3, true);
+  EXPECT_EQ(CodeIn(old, "/primary"), 503);
+}
+
+// A poller that is started anew takes a second; what was judged before that still holds.
+TEST(CheckFence, APollerThatIsAwayForAMomentChangesNothing) {
+  CheckScene scene = CheckScene::OnPrimary();
+  scene.MakeStale();
+  scene.SeeVoters(2, 3, true);
+  EXPECT_EQ(CodeIn(scene, "/primary"), 200);
+}
+
 }  // namespace
 }  // namespace pg_status

@@ -62,11 +62,12 @@ bool Contains(const std::string& text, const std::string& part) {
 }
 
 TEST(HostJson, StandbyInFull) {
-  EXPECT_EQ(StatusOf(Standby()),
-            R"({"dc":"east","geo":"eu","master":false,"alive":true,"possible_dead":false,)"
-            R"("lag_ms":12,"sync_by_time":true,"lag_bytes":3400,"sync_by_bytes":true,)"
-            R"("lsn":"16/B374D848","role":"standby","state":"up","timeline":7,)"
-            R"("system_identifier":"7301234567890123456","last_ok_ms":1500,"weight":1.0})");
+  EXPECT_EQ(
+      StatusOf(Standby()),
+      R"({"dc":"east","geo":"eu","master":false,"alive":true,"possible_dead":false,)"
+      R"("lag_ms":12,"sync_by_time":true,"lag_bytes":3400,"sync_by_bytes":true,)"
+      R"("lsn":"16/B374D848","role":"standby","state":"up","timeline":7,)"
+      R"("system_identifier":"7301234567890123456","last_ok_ms":1500,"weight":1.0,"votes_up":0,"votes_down":0,"unreachable_here":false})");
 }
 
 TEST(HostJson, PrimaryIsNeverBehind) {
@@ -76,11 +77,12 @@ TEST(HostJson, PrimaryIsNeverBehind) {
   host.lag_ms = 0;
   host.lag_bytes = 0;
   host.lsn = 0x3000060;
-  EXPECT_EQ(StatusOf(host),
-            R"({"dc":"east","geo":"eu","master":true,"alive":true,"possible_dead":false,)"
-            R"("lag_ms":0,"sync_by_time":true,"lag_bytes":0,"sync_by_bytes":true,)"
-            R"("lsn":"0/3000060","role":"primary","state":"up","timeline":7,)"
-            R"("system_identifier":"7301234567890123456","last_ok_ms":1500,"weight":1.0})");
+  EXPECT_EQ(
+      StatusOf(host),
+      R"({"dc":"east","geo":"eu","master":true,"alive":true,"possible_dead":false,)"
+      R"("lag_ms":0,"sync_by_time":true,"lag_bytes":0,"sync_by_bytes":true,)"
+      R"("lsn":"0/3000060","role":"primary","state":"up","timeline":7,)"
+      R"("system_identifier":"7301234567890123456","last_ok_ms":1500,"weight":1.0,"votes_up":0,"votes_down":0,"unreachable_here":false})");
 }
 
 // A primary that was not chosen (split brain) is a primary, but not the master.
@@ -138,11 +140,12 @@ TEST(HostJson, NothingThatMayHaveChangedIsClaimedOfADeadHost) {
 TEST(HostJson, HostThatNeverAnswered) {
   PgstHost host{};
   CopyFixedText(host.name, "db9");
-  EXPECT_EQ(StatusOf(host),
-            R"({"dc":null,"geo":null,"master":false,"alive":false,"possible_dead":true,)"
-            R"("lag_ms":null,"sync_by_time":false,"lag_bytes":null,"sync_by_bytes":false,)"
-            R"("lsn":null,"role":"unknown","state":"unknown","timeline":null,)"
-            R"("system_identifier":null,"last_ok_ms":null,"weight":0.0})");
+  EXPECT_EQ(
+      StatusOf(host),
+      R"({"dc":null,"geo":null,"master":false,"alive":false,"possible_dead":true,)"
+      R"("lag_ms":null,"sync_by_time":false,"lag_bytes":null,"sync_by_bytes":false,)"
+      R"("lsn":null,"role":"unknown","state":"unknown","timeline":null,)"
+      R"("system_identifier":null,"last_ok_ms":null,"weight":0.0,"votes_up":0,"votes_down":0,"unreachable_here":false})");
   EXPECT_EQ(NameOf(host), R"({"host":"db9","dc":null,"geo":null})");
 }
 
@@ -178,11 +181,11 @@ TEST(HostJson, WeightIsAFraction) {
     double weight;
     const char* text;
   } kCases[] = {
-      {0, R"("weight":0.0})"},
-      {0.1, R"("weight":0.1})"},
-      {2.5, R"("weight":2.5})"},
-      {std::nan(""), R"("weight":null})"},
-      {std::numeric_limits<double>::infinity(), R"("weight":null})"},
+      {0, R"("weight":0.0,)"},
+      {0.1, R"("weight":0.1,)"},
+      {2.5, R"("weight":2.5,)"},
+      {std::nan(""), R"("weight":null,)"},
+      {std::numeric_limits<double>::infinity(), R"("weight":null,)"},
   };
   for (const auto& c : kCases) {
     PgstHost host = Standby();

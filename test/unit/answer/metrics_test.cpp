@@ -324,5 +324,26 @@ TEST(Metrics, LargeNumbersAreWrittenInFull) {
   EXPECT_EQ(ValueOf(scene, "host_lag_seconds{host=\"a\"}"), "18446744073709551.615");
 }
 
+TEST(Metrics, OfTheMajority) {
+  CheckScene scene = CheckScene::OnPrimary();
+  scene.SeeVoters(2, 2, true);
+  EXPECT_EQ(ValueOf(scene, "quorum"), "none") << "of two nodes there is none";
+  EXPECT_EQ(ValueOf(scene, "voters"), "2");
+  scene.SeeVoters(2, 3, true);
+  EXPECT_EQ(ValueOf(scene, "quorum"), "1");
+  EXPECT_EQ(ValueOf(scene, "local_fenced"), "0");
+  scene.SeeVoters(1, 3, true);
+  EXPECT_EQ(ValueOf(scene, "quorum"), "0");
+  EXPECT_EQ(ValueOf(scene, "voters"), "3");
+  EXPECT_EQ(ValueOf(scene, "voters_in_sight"), "1");
+  EXPECT_EQ(ValueOf(scene, "local_fenced"), "1");
+  EXPECT_EQ(ValueOf(scene, "local_primary"), "1") << "it is one all the same";
+  scene.snapshot().made_mono = 0;
+  scene.snapshot().stale_after = 1;
+  for (const char* name : {"quorum", "voters", "voters_in_sight"}) {
+    EXPECT_EQ(ValueOf(scene, name), "none") << name;
+  }
+}
+
 }  // namespace
 }  // namespace pg_status

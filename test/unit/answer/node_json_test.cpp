@@ -42,13 +42,14 @@ Document Cluster(CheckScene& scene) {
 
 TEST(NodeJson, OfAPrimary) {
   CheckScene scene = CheckScene::OnPrimary();
-  EXPECT_EQ(NodeText(scene),
-            R"({"state":"running","postmaster_start_time":"2026-07-23 09:00:00.123456+00:00",)"
-            R"("role":"primary","server_version":150007,"xlog":{"location":1000000},"timeline":3,)"
-            R"("dcs_last_seen":1784883599,"database_system_identifier":"7300000000000000001",)"
-            R"("patroni":{"version":"1.0.0","scope":"main","name":"a"},)"
-            R"("pg_status":{"version":"1.0.0","lag_bytes":0,"lag_ms":0,"primary":"a",)"
-            R"("split_brain":false,"maintenance":false,"polled_ms":250}})");
+  EXPECT_EQ(
+      NodeText(scene),
+      R"({"state":"running","postmaster_start_time":"2026-07-23 09:00:00.123456+00:00",)"
+      R"("role":"primary","server_version":150007,"xlog":{"location":1000000},"timeline":3,)"
+      R"("dcs_last_seen":1784883599,"database_system_identifier":"7300000000000000001",)"
+      R"("patroni":{"version":"1.0.0","scope":"main","name":"a"},)"
+      R"("pg_status":{"version":"1.0.0","lag_bytes":0,"lag_ms":0,"primary":"a",)"
+      R"("split_brain":false,"quorum":null,"fenced":false,"maintenance":false,"polled_ms":250}})");
 }
 
 TEST(NodeJson, OfAReplica) {
@@ -56,15 +57,16 @@ TEST(NodeJson, OfAReplica) {
   scene.SetLag(24);
   scene.host(1).lag_ms = 7;
   scene.node().replay_commit = 1784883599 * kUsPerSecond + 5;
-  EXPECT_EQ(NodeText(scene),
-            R"({"state":"running","postmaster_start_time":"2026-07-23 09:00:00.123456+00:00",)"
-            R"("role":"replica","server_version":150007,"xlog":{"received_location":1000000,)"
-            R"("replayed_location":999976,"replayed_timestamp":"2026-07-24 08:59:59.000005+00:00",)"
-            R"("paused":false},"timeline":3,"replication_state":"streaming",)"
-            R"("dcs_last_seen":1784883599,"database_system_identifier":"7300000000000000001",)"
-            R"("patroni":{"version":"1.0.0","scope":"main","name":"b"},)"
-            R"("pg_status":{"version":"1.0.0","lag_bytes":24,"lag_ms":7,"primary":"a",)"
-            R"("split_brain":false,"maintenance":false,"polled_ms":250}})");
+  EXPECT_EQ(
+      NodeText(scene),
+      R"({"state":"running","postmaster_start_time":"2026-07-23 09:00:00.123456+00:00",)"
+      R"("role":"replica","server_version":150007,"xlog":{"received_location":1000000,)"
+      R"("replayed_location":999976,"replayed_timestamp":"2026-07-24 08:59:59.000005+00:00",)"
+      R"("paused":false},"timeline":3,"replication_state":"streaming",)"
+      R"("dcs_last_seen":1784883599,"database_system_identifier":"7300000000000000001",)"
+      R"("patroni":{"version":"1.0.0","scope":"main","name":"b"},)"
+      R"("pg_status":{"version":"1.0.0","lag_bytes":24,"lag_ms":7,"primary":"a",)"
+      R"("split_brain":false,"quorum":null,"fenced":false,"maintenance":false,"polled_ms":250}})");
 }
 
 TEST(NodeJson, ListsWhoStreamsFromThisNode) {

@@ -10,13 +10,14 @@ namespace pg_status {
 namespace {
 
 constexpr NodeState kStates[] = {NodeState::kStarting, NodeState::kPrimary, NodeState::kStandby,
-                                 NodeState::kStopping};
+                                 NodeState::kStopping, NodeState::kFenced};
 
 TEST(RawLine, HasOneWordForEachState) {
   EXPECT_EQ(RawLine(NodeState::kStarting), "STARTING\n");
   EXPECT_EQ(RawLine(NodeState::kPrimary), "MASTER\n");
   EXPECT_EQ(RawLine(NodeState::kStandby), "STANDBY\n");
   EXPECT_EQ(RawLine(NodeState::kStopping), "STOPPING\n");
+  EXPECT_EQ(RawLine(NodeState::kFenced), "FENCED\n");
 }
 
 TEST(RawLine, NoWordContainsAnotherSinceLoadBalancersMatchSubstrings) {
@@ -38,7 +39,7 @@ TEST(RawLine, IsOneLineWithItsEndOnly) {
 }
 
 TEST(RawLine, NeverPromisesAnythingForAStateThatDoesNotExist) {
-  EXPECT_EQ(RawLine(static_cast<NodeState>(4)), "STARTING\n");
+  EXPECT_EQ(RawLine(static_cast<NodeState>(5)), "STARTING\n");
   EXPECT_EQ(RawLine(static_cast<NodeState>(255)), "STARTING\n");
 }
 

@@ -1,6 +1,7 @@
 // What changed, in words. Each scene tells what happens and which lines that brings.
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -16,11 +17,12 @@ using Lines = std::vector<std::string>;
 struct ToldScene : Scene {
   using Scene::Scene;
   std::vector<LogLine> told;  // by the last event
+  bool fence = false;
 
   Lines After(std::size_t host, const Observation& observation) {
     const ClusterVerdict before = cluster;
     See(host, observation);
-    told = DescribeChanges(before, cluster, entries);
+    told = DescribeChanges(before, cluster, entries, fence);
     Lines messages;
     for (const LogLine& line : told) messages.push_back(line.message);
     return messages;
@@ -104,7 +106,7 @@ TEST(Changes, PrimaryLostAndFoundElsewhere) {
   scene.AfterFailure(0, 1200);
   EXPECT_EQ(scene.AfterFailure(0, 1300),
             Lines({"host \"a:5432\" is down after 3 failures: connection refused",
-                   "there is no primary any more (was \"a:5432\")"}));
+                   "no primary is in sight any more (was \"a:5432\")"}));
   EXPECT_EQ(scene.told[1].detail, "\"a:5432\" is down: connection refused.");
   EXPECT_EQ(scene.After(1, Primary(2, 100, kStartB), 1400),
             Lines({"host \"b:5432\" changed from standby to primary, timeline 2",
@@ -116,7 +118,7 @@ TEST(Changes, Demotion) {
   scene.After(0, Primary(1, 100), 1000);
   EXPECT_EQ(scene.After(0, Standby(1, 100), 2000),
             Lines({"host \"a:5432\" changed from primary to standby",
-                   "there is no primary any more (was \"a:5432\")"}));
+                   "no primary is in sight any more (was \"a:5432\")"}));
   EXPECT_EQ(scene.told[1].detail, "\"a:5432\" is a standby now.");
 }
 
@@ -127,7 +129,7 @@ TEST(Changes, RestartAsStandbyBetweenTwoLooksTellsBothTheReturnAndTheRole) {
   EXPECT_EQ(scene.After(0, Standby(1, 100), 1200),
             Lines({"host \"a:5432\" is up again after 1 failure: standby",
                    "host \"a:5432\" changed from primary to standby",
-                   "there is no primary any more (was \"a:5432\")"}));
+                   "no primary is in sight any more (was \"a:5432\")"}));
 }
 
 TEST(Changes, SplitBrainBeginsAndEnds) {
@@ -168,7 +170,7 @@ TEST(Changes, SplitBrainOfManyNamesOnlySome) {
       scene.Answers(i, Primary(1, 100, kStart + static_cast<WallUs>(i) + 1), ms);
     }
   }
-  const std::vector<LogLine> told = DescribeChanges(before, scene.cluster, scene.entries);
+  const std::vector<LogLine> told = DescribeChanges(before, scene.cluster, scene.entries, false);
   const std::string& message = told.back().message;
   EXPECT_NE(message.find("12 servers are primary"), std::string::npos) << message;
   EXPECT_NE(message.find("\"h:5432\" (timeline 1) and 4 more"), std::string::npos) << message;
@@ -226,7 +228,96 @@ TEST(Changes, EmptyListHasNothingToSay) {
   ToldScene scene(0);
   const ClusterVerdict before = scene.cluster;
   scene.Judge(1000);
-  EXPECT_TRUE(DescribeChanges(before, scene.cluster, scene.entries).empty());
+  EXPECT_TRUE(DescribeChanges(before, scene.cluster, scene.entries, false).empty());
+}
+
+// ---- with the word of others ------------------------------------------------------------------
+
+// Three nodes with a vote: this one is "a:5432", the primary.
+struct VotingScene : ToldScene {
+  VotingScene() : ToldScene(3) {
+    own_start = kStart;
+    Says(0, true, 1000);
+    Says(1, true, 1000);
+    Says(2, true, 1000);
+  }
+
+  // This host answers, and this is what it says of "b:5432".
+  Lines Says(std::size_t host, bool reaches_b, std::int64_t ms) {
+    const WallUs start = kStart + static_cast<WallUs>(host);
+    Facts facts = host == 0 ? Primary(1, 100, start) : Standby(1, 100, start);
+    facts.gives_opinions = true;
+    facts.opinions = std::make_shared<const Opinions>(
+        Opinions{{"b:5432", reaches_b, 10 * kUsPerMs, kSystem, kStart + 1}});
+    return After(host, facts, ms);
+  }
+};
+
+TEST(Changes, WhatOthersHaveNotNoticedIsNotCalledDown) {
+  VotingScene scene;
+  scene.AfterFailure(1, 2000);
+  scene.AfterFailure(1, 2100);
+  EXPECT_EQ(
+      scene.AfterFailure(1, 2200),
+      Lines({"host \"b:5432\" cannot be reached from here after 3 failures: connection refused"}));
+  EXPECT_EQ(scene.Says(2, false, 3000),
+            Lines({"host \"b:5432\" is down: 2 of 3 voting nodes cannot reach it"}));
+  EXPECT_EQ(scene.Says(2, false, 4000), Lines());
+}
+
+TEST(Changes, WhatOthersHaveDownAlreadyIsDownAtOnce) {
+  VotingScene scene;
+  scene.Says(2, false, 2000);
+  scene.AfterFailure(1, 2000);
+  scene.AfterFailure(1, 2100);
+  EXPECT_EQ(scene.AfterFailure(1, 2200),
+            Lines({"host \"b:5432\" is down after 3 failures: connection refused"}));
+  EXPECT_EQ(scene.Says(2, false, 3000), Lines());
+}
+
+TEST(Changes, AFaultOfThisNodesOwnIsToldAsSuch) {
+  VotingScene scene;
+  scene.AfterFailure(1, 2000);
+  scene.AfterFailure(1, 2100);
+  scene.AfterFailure(1, 2200);
+  EXPECT_EQ(scene.Says(2, true, 3000), Lines({"only this node cannot reach host \"b:5432\""}));
+  EXPECT_EQ(scene.told[0].level, LogLine::Level::kWarning);
+  EXPECT_EQ(scene.told[0].detail, "2 of 3 voting nodes reach it. Here: connection refused.");
+  EXPECT_EQ(scene.Says(2, true, 4000), Lines());
+}
+
+TEST(Changes, APrimaryWithoutAMajorityWarns) {
+  for (const bool fence : {false, true}) {
+    VotingScene scene;
+    scene.fence = fence;
+    scene.limits.max_fails = 1;
+    scene.AfterFailure(1, 2000);
+    EXPECT_EQ(scene.AfterFailure(2, 2000),
+              Lines({"host \"c:5432\" cannot be reached from here after 1 failure: connection "
+                     "refused",
+                     "this primary sees no majority: only 1 of 3 voting nodes"}));
+    EXPECT_EQ(scene.told[1].level, LogLine::Level::kWarning);
+    EXPECT_EQ(scene.told[1].detail,
+              fence ? "It says FENCED until it sees one again, as pg_status.fence is on."
+                    : "It goes on saying MASTER, as pg_status.fence is off.");
+    EXPECT_EQ(scene.Says(2, false, 3000),
+              Lines({"host \"b:5432\" is down: 2 of 3 voting nodes cannot reach it",
+                     "host \"c:5432\" is up again after 1 failure: standby",
+                     "a majority is in sight again: 2 of 3 voting nodes"}));
+  }
+}
+
+TEST(Changes, NoMajorityIsMissedWhileTheOthersStart) {
+  ToldScene scene(3);
+  scene.own_start = kStart;
+  scene.After(0, Primary(1, 100, kStart), 1000);
+  scene.AfterFailure(1, 1000);
+  EXPECT_EQ(scene.AfterFailure(2, 1000), Lines());
+  scene.AfterFailure(1, 1100);
+  scene.AfterFailure(2, 1100);
+  scene.AfterFailure(1, 1200);
+  EXPECT_EQ(scene.AfterFailure(2, 1200).back(),
+            "this primary sees no majority: only 1 of 3 voting nodes");
 }
 
 }  // namespace

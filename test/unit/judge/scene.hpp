@@ -74,6 +74,7 @@ struct Scene {
   ClusterVerdict cluster;
   Limits limits;
   std::uint64_t own_system = kSystem;
+  WallUs own_start = 0;  // unknown: this server is none of the hosts
 
   explicit Scene(std::size_t hosts) {
     cluster.hosts.resize(hosts);
@@ -89,13 +90,13 @@ struct Scene {
   HostVerdict& operator[](std::size_t i) { return cluster.hosts[i]; }
 
   void Judge(std::int64_t now_ms) {
-    JudgeCluster(cluster, entries, limits, own_system, Ms(now_ms));
+    JudgeCluster(cluster, entries, limits, {own_system, own_start}, Ms(now_ms));
   }
 
   // A probe ends, and everything is judged at once.
   void See(std::size_t host, const Observation& observation) {
     RecordObservation(cluster.hosts[host], observation, limits);
-    JudgeCluster(cluster, entries, limits, own_system, observation.finished);
+    JudgeCluster(cluster, entries, limits, {own_system, own_start}, observation.finished);
   }
   void Answers(std::size_t host, Facts facts, std::int64_t finished_ms) {
     See(host, Answer(std::move(facts), finished_ms));

@@ -37,6 +37,7 @@ enum ReplyColumn : std::size_t {
   kColReceiverTimeline,
   kColReceiverLatestEnd,
   kColNodeState,
+  kColOpinions,
   kColSenderPid,
   kColSenderUser,
   kColSenderName,

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "publish/own_opinions.hpp"
 #include "publish/snapshot_storage.hpp"
 
 namespace pg_status {
@@ -306,8 +307,8 @@ TEST(BuildSnapshot, SelfIsTheSameRunOfTheSameServer) {
       verdict.facts->system_identifier = c.host_system;
       verdict.facts->postmaster_start = c.host_start;
     }
-    input.local.system_identifier = c.local_system;
-    input.local.postmaster_start = c.local_start;
+    input.local.own.system_identifier = c.local_system;
+    input.local.own.postmaster_start = c.local_start;
     const SnapshotStorage storage = Build(input);
     EXPECT_EQ(storage.get().hosts[0].self, c.self) << c.situation;
     EXPECT_EQ(storage.get().hosts[1].self, c.self) << c.situation << ", down";
@@ -329,8 +330,8 @@ TEST(BuildSnapshot, SendersAreThisNodesOwn) {
   input.cluster.hosts[1].facts->postmaster_start = 6;
   input.cluster.hosts[1].facts->senders = {sender};
   input.cluster.hosts[2].facts->senders = {sender, sender, sender};
-  input.local.system_identifier = kSystem;
-  input.local.postmaster_start = 5;
+  input.local.own.system_identifier = kSystem;
+  input.local.own.postmaster_start = 5;
   SnapshotStorage storage = Build(input);
   ASSERT_EQ(storage.get().sender_count, 2u);
   const PgstSender& second = storage.get().senders[1];
@@ -558,6 +559,48 @@ TEST(Locality, DimensionsAreIndependent) {
   EXPECT_TRUE(DcLocality("x", entries).counts);
   EXPECT_FALSE(GeoLocality("eu", entries).counts);
   EXPECT_TRUE(GeoLocality("eu", entries).partial);
+}
+
+TEST(BuildSnapshot, VotesAreShownOfEveryHost) {
+  Input input = Cluster({Primary(), Standby(Liveness::kDown), HostVerdict()});
+  input.cluster.quorum.voters = 5;
+  input.cluster.quorum.in_sight = 4;
+  for (HostVerdict& verdict : input.cluster.hosts) {
+    verdict.votes_up = 3;
+    verdict.votes_down = 2;
+  }
+  input.cluster.hosts[1].unreachable_here = true;
+  const SnapshotStorage storage = Build(input);
+  EXPECT_EQ(storage.get().voters, 5u);
+  EXPECT_EQ(storage.get().voters_in_sight, 4u);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(storage.get().hosts[i].votes_up, 3u) << i;
+    EXPECT_EQ(storage.get().hosts[i].votes_down, 2u) << i;
+    EXPECT_EQ(storage.get().hosts[i].unreachable_here, i == 1 ? 1 : 0) << i;
+  }
+}
+
+// What this node tells the others.
+TEST(OwnOpinions, AreOfHostsOfThisClusterThatWereHeardOfOrGivenUp) {
+  HostVerdict foreign = Primary();
+  foreign.foreign = true;
+  HostVerdict never;
+  never.checked = true;
+  never.liveness = Liveness::kDown;
+  const Input input = Cluster({Primary(), Standby(Liveness::kSuspect), Standby(Liveness::kDown),
+                               never, HostVerdict(), foreign});
+  const SnapshotStorage storage = Build(input);
+  const Opinions opinions = OpinionsOf(storage.get(), kNow + 250 * kUsPerMs);
+  ASSERT_EQ(opinions.size(), 4u);
+  EXPECT_EQ(opinions[0].host, input.entries[0].name);
+  EXPECT_TRUE(opinions[0].reachable);
+  EXPECT_EQ(opinions[0].success_age_us, 2250 * kUsPerMs) << "older by what has passed since";
+  EXPECT_EQ(opinions[0].system_identifier, kSystem);
+  EXPECT_EQ(opinions[0].postmaster_start, 1699999999);
+  EXPECT_TRUE(opinions[1].reachable);
+  EXPECT_FALSE(opinions[2].reachable);
+  EXPECT_FALSE(opinions[3].reachable);
+  EXPECT_FALSE(opinions[3].success_age_us);
 }
 
 }  // namespace

@@ -1,0 +1,221 @@
+// Votes and the majority; see quorum.hpp. Reads liveness and facts, knows nothing of roles.
+#include "judge/quorum.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "probe/opinions.hpp"
+
+namespace pg_status {
+namespace {
+
+bool IsLive(const HostVerdict& host) {
+  return host.liveness == Liveness::kUp || host.liveness == Liveness::kSuspect;
+}
+
+bool IsKnown(const ServerRun& run) {
+  return run.system_identifier != 0 && run.postmaster_start != 0;
+}
+
+ServerRun RunOf(const HostVerdict& host) {
+  if (!host.facts) return {};
+  return {host.facts->system_identifier, host.facts->postmaster_start};
+}
+
+struct RunHash {
+  std::size_t operator()(const ServerRun& run) const {
+    return std::hash<std::uint64_t>()(run.system_identifier ^
+                                      static_cast<std::uint64_t>(run.postmaster_start) << 1);
+  }
+};
+
+// One server, under one entry of the list or several.
+struct Server {
+  std::vector<std::size_t> entries;
+  bool self = false;
+  bool votes = false;
+  bool in_sight = false;
+  bool undecided = false;
+  const HostVerdict* speaker = nullptr;  // the entry with the newest opinions, if it is live
+};
+
+// Gathers the votes of one judgement.
+class Ballot {
+ public:
+  Ballot(ClusterVerdict& cluster, const std::vector<HostEntry>& entries, const ServerRun& own)
+      : cluster_(cluster), entries_(entries), own_(own), proved_(entries.size(), false) {}
+
+  void Count() {
+    FindServers();
+    CountVoters();
+    ClearVotes();
+    if (this_node_votes_) VoteOwn();
+    for (const Server& server : servers_) {
+      if (server.votes && !server.self && server.speaker != nullptr) VoteOf(server);
+    }
+    VoteForThemselves();
+    FindLocalFaults();
+  }
+
+ private:
+  void FindServers();
+  void AddEntry(Server& server, std::size_t index);
+  void CountVoters();
+  void ClearVotes();
+  void VoteOwn();
+  void VoteOf(const Server& voter);
+  void VoteForThemselves();
+  void FindLocalFaults();
+  const std::vector<std::size_t>& Meant(const Opinion& opinion);
+  void Add(std::size_t index, bool up) {
+    ++(up ? cluster_.hosts[index].votes_up : cluster_.hosts[index].votes_down);
+  }
+
+  ClusterVerdict& cluster_;
+  const std::vector<HostEntry>& entries_;
+  const ServerRun& own_;
+  std::vector<Server> servers_;
+  std::unordered_map<ServerRun, std::size_t, RunHash> by_run_;  // index into servers_
+  std::unordered_map<std::string_view, std::size_t> by_name_;   // index into entries_
+  std::vector<std::size_t> named_;                              // what Meant() returns for a name
+  std::vector<bool> proved_;  // somebody reached it after we had begun to fail
+  bool this_node_votes_ = false;
+};
+
+// What one more entry tells of a server.
+void Ballot::AddEntry(Server& server, std::size_t index) {
+  const HostVerdict& host = cluster_.hosts[index];
+  server.entries.push_back(index);
+  if (!host.facts) {
+    server.votes = server.votes || host.checked || !cluster_.ready;
+    server.undecided = server.undecided || host.liveness == Liveness::kUnknown;
+    return;
+  }
+  server.votes = server.votes || host.facts->gives_opinions;
+  if (!IsLive(host)) return;
+  server.in_sight = true;
+  const bool newer = server.speaker == nullptr || host.facts_asked > server.speaker->facts_asked;
+  if (host.facts->opinions && newer) server.speaker = &host;
+}
+
+void Ballot::FindServers() {
+  for (std::size_t i = 0; i < cluster_.hosts.size(); ++i) {
+    const HostVerdict& host = cluster_.hosts[i];
+    if (host.foreign) continue;
+    const ServerRun run = RunOf(host);
+    std::size_t index = servers_.size();
+    if (IsKnown(run)) index = by_run_.emplace(run, index).first->second;
+    if (index == servers_.size()) servers_.emplace_back();
+    servers_[index].self = IsKnown(run) && run == own_;
+    AddEntry(servers_[index], i);
+  }
+}
+
+// This node votes whether or not it is in its own list, but not in the affairs of another cluster.
+void Ballot::CountVoters() {
+  this_node_votes_ = own_.system_identifier == 0 || cluster_.system_identifier == 0 ||
+                     own_.system_identifier == cluster_.system_identifier;
+  Quorum quorum;
+  if (this_node_votes_) quorum = {1, 1, 0};
+  cluster_.self.reset();
+  for (Server& server : servers_) {
+    if (server.self) {
+      cluster_.self = server.entries.front();
+      server.votes = this_node_votes_;
+      continue;
+    }
+    if (!server.votes) continue;
+    ++quorum.voters;
+    if (server.in_sight) ++quorum.in_sight;
+    if (server.undecided) ++quorum.undecided;
+  }
+  cluster_.quorum = quorum;
+}
+
+void Ballot::ClearVotes() {
+  for (HostVerdict& host : cluster_.hosts) host.votes_up = host.votes_down = 0;
+}
+
+void Ballot::VoteOwn() {
+  for (std::size_t i = 0; i < cluster_.hosts.size(); ++i) {
+    const HostVerdict& host = cluster_.hosts[i];
+    if (host.foreign) continue;
+    if (IsLive(host)) Add(i, true);
+    if (host.liveness == Liveness::kDown) Add(i, false);
+  }
+}
+
+// The entries that an opinion is about. The run of a server is a better name than what a list calls
+// it ("localhost" is another server on each node); but who cannot reach a server knows at best one
+// of its former runs.
+const std::vector<std::size_t>& Ballot::Meant(const Opinion& opinion) {
+  const ServerRun run = {opinion.system_identifier, opinion.postmaster_start};
+  if (IsKnown(run)) {
+    const auto server = by_run_.find(run);
+    if (server != by_run_.end()) return servers_[server->second].entries;
+  }
+  if (by_name_.empty()) {
+    for (std::size_t i = 0; i < entries_.size(); ++i) by_name_.emplace(entries_[i].name, i);
+  }
+  named_.clear();
+  const auto entry = by_name_.find(opinion.host);
+  if (entry == by_name_.end()) return named_;
+  const HostVerdict& host = cluster_.hosts[entry->second];
+  const bool another = opinion.reachable && IsKnown(run) && IsLive(host) && IsKnown(RunOf(host));
+  if (!another && !host.foreign) named_.push_back(entry->second);
+  return named_;
+}
+
+// An opinion is as old as the answer that it came with, and the success that it tells of was
+// earlier than we asked by its age at most.
+void Ballot::VoteOf(const Server& voter) {
+  std::vector<bool> voted(entries_.size(), false);
+  for (const std::size_t own_entry : voter.entries) voted[own_entry] = true;
+  for (const Opinion& opinion : *voter.speaker->facts->opinions) {
+    for (const std::size_t index : Meant(opinion)) {
+      if (voted[index]) continue;
+      voted[index] = true;
+      Add(index, opinion.reachable);
+      const HostVerdict& host = cluster_.hosts[index];
+      if (opinion.reachable && opinion.success_age_us && host.failing_since != 0 &&
+          voter.speaker->facts_asked - *opinion.success_age_us > host.failing_since) {
+        proved_[index] = true;
+      }
+    }
+  }
+}
+
+void Ballot::VoteForThemselves() {
+  for (const Server& server : servers_) {
+    if (!server.votes || server.self) continue;
+    for (const std::size_t index : server.entries) {
+      if (cluster_.hosts[index].votes_up > 0) Add(index, true);
+    }
+  }
+}
+
+// A host that has just died is still up in the opinion of those who have not noticed. So it takes
+// proof that it lived after we had begun to fail.
+void Ballot::FindLocalFaults() {
+  const Quorum& quorum = cluster_.quorum;
+  for (std::size_t i = 0; i < cluster_.hosts.size(); ++i) {
+    HostVerdict& host = cluster_.hosts[i];
+    host.unreachable_here = host.liveness == Liveness::kDown && quorum.possible() && proved_[i] &&
+                            host.votes_up >= quorum.majority();
+  }
+}
+
+}  // namespace
+
+void JudgeQuorum(ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
+                 const ServerRun& own) {
+  Ballot(cluster, entries, own).Count();
+}
+
+}  // namespace pg_status

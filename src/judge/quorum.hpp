@@ -1,0 +1,30 @@
+// The step of JudgeCluster that puts the opinions of several nodes together: who may vote, how many
+// of them this node sees, what each host gets. Private to judge/. It changes nothing of what this
+// node found out by itself.
+//
+// The voting nodes are the distinct servers of this cluster that run pg_status: this one, and the
+// hosts that were seen to. A host that has not answered since the poller started may run it, so it
+// counts, too: a primary that starts on the wrong side of a cut must not take itself for the whole
+// cluster. (A host that a reload adds counts from its first probe on.)
+//
+// A vote: up (the node reaches the host) or down. Each voting node has one for each host of its
+// list, also for itself: whoever is reached by another one is surely up in its own eyes, though we
+// may not be able to ask it.
+#pragma once
+
+#include <vector>
+
+#include "config/hosts.hpp"
+#include "judge/verdict.hpp"
+
+#include "base/cpp_only.hpp"
+
+namespace pg_status {
+
+// Sets cluster.quorum, and of every host votes_up, votes_down and unreachable_here. `own`: this
+// server. Opinions are matched with hosts by the run of the server that was seen, else by name.
+// `entries` and cluster.hosts have the same size and order.
+void JudgeQuorum(ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
+                 const ServerRun& own);
+
+}  // namespace pg_status

@@ -1,0 +1,128 @@
+// Writing and reading opinions; see opinions.hpp.
+#include "probe/opinions.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "base/number.hpp"
+
+namespace pg_status {
+namespace {
+
+constexpr std::string_view kTitle = "opinions 1\n";
+
+// Longer names than any entry may have are not ours.
+constexpr std::size_t kMaxName = 263;
+
+// An age beyond this is no age; a year has 3e13 microseconds.
+constexpr std::uint64_t kMaxAgeMs = std::numeric_limits<std::int64_t>::max() / kUsPerMs / 2;
+
+bool IsPlain(char c) { return c > ' ' && c <= '~' && c != '%'; }
+
+std::string Escaped(std::string_view name) {
+  std::string escaped;
+  for (const char c : name) {
+    if (IsPlain(c)) {
+      escaped += c;
+    } else {
+      escaped += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+  }
+  return escaped;
+}
+
+std::optional<unsigned> HexDigit(char c) {
+  if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
+  if (c >= 'A' && c <= 'F') return static_cast<unsigned>(c - 'A') + 10;
+  return std::nullopt;
+}
+
+std::optional<std::string> Unescaped(std::string_view text) {
+  std::string name;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      if (!IsPlain(text[i])) return std::nullopt;
+      name += text[i];
+      continue;
+    }
+    if (text.size() - i < 3) return std::nullopt;
+    const auto high = HexDigit(text[i + 1]);
+    const auto low = HexDigit(text[i + 2]);
+    if (!high || !low) return std::nullopt;
+    name += static_cast<char>(*high * 16 + *low);
+    i += 2;
+  }
+  if (name.empty() || name.size() > kMaxName) return std::nullopt;
+  return name;
+}
+
+// Cuts the text up to `end` off the front of `rest`.
+std::string_view Take(std::string_view& rest, char end) {
+  const std::size_t at = rest.find(end);
+  const std::string_view taken = rest.substr(0, at);
+  rest.remove_prefix(at == std::string_view::npos ? rest.size() : at + 1);
+  return taken;
+}
+
+bool ReadAge(std::string_view text, std::optional<std::int64_t>& age_us) {
+  if (text == "-") return true;
+  const auto age_ms = ParseUint64(text);
+  if (!age_ms || *age_ms > kMaxAgeMs) return false;
+  age_us = static_cast<std::int64_t>(*age_ms) * kUsPerMs;
+  return true;
+}
+
+std::optional<Opinion> ReadLine(std::string_view line) {
+  Opinion opinion;
+  const auto name = Unescaped(Take(line, ' '));
+  const std::string_view state = Take(line, ' ');
+  const bool age_is_right = ReadAge(Take(line, ' '), opinion.success_age_us);
+  const auto system = ParseUint64(Take(line, ' '));
+  const auto start = ParseUint64(Take(line, ' '));
+  if (!name || (state != "up" && state != "down") || !age_is_right || !system || !start ||
+      *start > static_cast<std::uint64_t>(std::numeric_limits<WallUs>::max())) {
+    return std::nullopt;
+  }
+  opinion.host = *name;
+  opinion.reachable = state == "up";
+  opinion.system_identifier = *system;
+  opinion.postmaster_start = static_cast<WallUs>(*start);
+  return opinion;
+}
+
+}  // namespace
+
+std::string WriteOpinions(const Opinions& opinions) {
+  std::string text(kTitle);
+  for (const Opinion& opinion : opinions) {
+    const std::string age =
+        opinion.success_age_us
+            ? std::to_string((std::max<std::int64_t>(*opinion.success_age_us, 0) + kUsPerMs - 1) /
+                             kUsPerMs)
+            : "-";
+    const std::string line =
+        fmt::format("{} {} {} {} {}\n", Escaped(opinion.host), opinion.reachable ? "up" : "down",
+                    age, opinion.system_identifier, std::max<WallUs>(opinion.postmaster_start, 0));
+    if (text.size() + line.size() > kMaxOpinionsBytes) break;
+    text += line;
+  }
+  return text;
+}
+
+std::optional<Opinions> ReadOpinions(std::string_view text) {
+  if (text.size() > kMaxOpinionsBytes || text.substr(0, kTitle.size()) != kTitle) {
+    return std::nullopt;
+  }
+  text.remove_prefix(kTitle.size());
+  Opinions opinions;
+  while (!text.empty()) {
+    auto opinion = ReadLine(Take(text, '\n'));
+    if (!opinion) return std::nullopt;
+    opinions.push_back(std::move(*opinion));
+  }
+  return opinions;
+}
+
+}  // namespace pg_status
