@@ -51,6 +51,9 @@ sub query {
 
 sub close {
     my ($self) = @_;
+    # the end of the pipe alone tells psql nothing while another process of the test holds it open, too
+    local $SIG{PIPE} = 'IGNORE';
+    syswrite $self->{in}, "\\q\n";
     close $self->{in};
     close $self->{out};
     waitpid $self->{pid}, 0;
