@@ -39,22 +39,19 @@ std::string WithReason(std::string text, const std::string& reason) {
   return text;
 }
 
-// Whether it is more than this node's word that the host is down: a majority says so, or nobody
-// could outvote us.
-bool IsDownForAll(const HostVerdict& host, const Quorum& quorum) {
-  return host.liveness == Liveness::kDown &&
-         (!quorum.possible() || host.foreign || host.votes_down >= quorum.majority());
+// "is down" is more than this node's word.
+std::string_view DownWords(const HostVerdict& host) {
+  return host.down_for_all ? "is down" : "cannot be reached from here";
 }
 
-std::string DownText(const HostVerdict& host, const std::string& name, const Quorum& quorum) {
-  const std::string_view what =
-      IsDownForAll(host, quorum) ? "is down" : "cannot be reached from here";
-  return WithReason(fmt::format("host \"{}\" {} after {}", name, what, Failures(host.fails)),
-                    host.last_error);
+std::string DownText(const HostVerdict& host, const std::string& name) {
+  return WithReason(
+      fmt::format("host \"{}\" {} after {}", name, DownWords(host), Failures(host.fails)),
+      host.last_error);
 }
 
 void DescribeLiveness(const HostVerdict& before, const HostVerdict& after, const std::string& name,
-                      const Quorum& quorum, std::vector<LogLine>& lines) {
+                      std::vector<LogLine>& lines) {
   if (before.liveness == after.liveness) return;
   std::string text = fmt::format("host \"{}\" is ", name);
   switch (after.liveness) {
@@ -69,16 +66,15 @@ void DescribeLiveness(const HostVerdict& before, const HostVerdict& after, const
       text = WithReason(text + "suspect", after.last_error);
       break;
     case Liveness::kDown:
-      text = DownText(after, name, quorum);
+      text = DownText(after, name);
       break;
   }
   lines.push_back({Level::kInfo, std::move(text), "", ""});
 }
 
-// What the other nodes say of a host that this node has down already. That a majority is not there
-// any more to say so is no news of the host.
-void DescribeVotes(const HostVerdict& before, const Quorum& quorum_before, const HostVerdict& after,
-                   const Quorum& quorum, const std::string& name, std::vector<LogLine>& lines) {
+// What the other nodes say of a host that this node has down already.
+void DescribeVotes(const HostVerdict& before, const HostVerdict& after, const Quorum& quorum,
+                   const std::string& name, std::vector<LogLine>& lines) {
   if (before.liveness != Liveness::kDown || after.liveness != Liveness::kDown) return;
   if (after.unreachable_here && !before.unreachable_here) {
     lines.push_back({Level::kWarning, fmt::format("only this node cannot reach host \"{}\"", name),
@@ -86,8 +82,8 @@ void DescribeVotes(const HostVerdict& before, const Quorum& quorum_before, const
                                  quorum.voters, after.last_error),
                      "Look at the network between this node and that host."});
   }
-  if (quorum.possible() && !after.foreign && IsDownForAll(after, quorum) &&
-      !IsDownForAll(before, quorum_before)) {
+  const bool said = quorum.possible() && after.votes_down >= quorum.majority();
+  if (said && after.down_for_all && !before.down_for_all) {
     lines.push_back({Level::kInfo,
                      fmt::format("host \"{}\" is down: {} of {} voting nodes cannot reach it", name,
                                  after.votes_down, quorum.voters),
@@ -137,9 +133,7 @@ std::string WhyNotPrimary(const ClusterVerdict& after, std::size_t was,
   const HostVerdict& old = after.hosts[was];
   const std::string& name = entries[was].name;
   if (old.liveness == Liveness::kDown) {
-    const std::string_view what =
-        IsDownForAll(old, after.quorum) ? "is down" : "cannot be reached from here";
-    return WithReason(fmt::format("\"{}\" {}", name, what), old.last_error) + '.';
+    return WithReason(fmt::format("\"{}\" {}", name, DownWords(old)), old.last_error) + '.';
   }
   if (old.role == Role::kStandby) return fmt::format("\"{}\" is a standby now.", name);
   if (old.foreign) return fmt::format("\"{}\" belongs to another cluster.", name);
@@ -258,8 +252,8 @@ std::vector<LogLine> DescribeChanges(const ClusterVerdict& before, const Cluster
   for (std::size_t i = 0; i < after.hosts.size(); ++i) {
     const HostVerdict& was = before.hosts[i];
     const HostVerdict& is = after.hosts[i];
-    DescribeLiveness(was, is, entries[i].name, after.quorum, lines);
-    DescribeVotes(was, before.quorum, is, after.quorum, entries[i].name, lines);
+    DescribeLiveness(was, is, entries[i].name, lines);
+    DescribeVotes(was, is, after.quorum, entries[i].name, lines);
     DescribeRole(was, is, entries[i].name, lines);
     DescribeForeign(was, is, entries[i].name, after.system_identifier, lines);
     DescribeHidden(was, is, entries[i].name, lines);

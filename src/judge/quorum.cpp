@@ -60,7 +60,7 @@ class Ballot {
       if (server.votes && !server.self && server.speaker != nullptr) VoteOf(server);
     }
     VoteForThemselves();
-    FindLocalFaults();
+    WeighDown();
   }
 
  private:
@@ -71,7 +71,7 @@ class Ballot {
   void VoteOwn();
   void VoteOf(const Server& voter);
   void VoteForThemselves();
-  void FindLocalFaults();
+  void WeighDown();
   const std::vector<std::size_t>& Meant(const Opinion& opinion);
   void Add(std::size_t index, bool up) {
     ++(up ? cluster_.hosts[index].votes_up : cluster_.hosts[index].votes_down);
@@ -202,12 +202,15 @@ void Ballot::VoteForThemselves() {
 
 // A host that has just died is still up in the opinion of those who have not noticed. So it takes
 // proof that it lived after we had begun to fail.
-void Ballot::FindLocalFaults() {
+void Ballot::WeighDown() {
   const Quorum& quorum = cluster_.quorum;
   for (std::size_t i = 0; i < cluster_.hosts.size(); ++i) {
     HostVerdict& host = cluster_.hosts[i];
-    host.unreachable_here = host.liveness == Liveness::kDown && quorum.possible() && proved_[i] &&
-                            host.votes_up >= quorum.majority();
+    const bool down = host.liveness == Liveness::kDown;
+    host.unreachable_here =
+        down && quorum.possible() && proved_[i] && host.votes_up >= quorum.majority();
+    const bool said = !quorum.possible() || host.foreign || host.votes_down >= quorum.majority();
+    host.down_for_all = down && !host.unreachable_here && (said || host.down_for_all);
   }
 }
 

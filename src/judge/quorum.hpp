@@ -21,7 +21,8 @@
 
 namespace pg_status {
 
-// Sets cluster.quorum, and of every host votes_up, votes_down and unreachable_here. `own`: this
+// Sets cluster.quorum, and of every host votes_up, votes_down, unreachable_here and
+// down_for_all. `own`: this
 // server. Opinions are matched with hosts by the run of the server that was seen, else by name.
 // `entries` and cluster.hosts have the same size and order.
 void JudgeQuorum(ClusterVerdict& cluster, const std::vector<HostEntry>& entries,

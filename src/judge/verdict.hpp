@@ -85,6 +85,8 @@ struct HostVerdict {
   int votes_up = 0;               // voting nodes that reach it, itself included
   int votes_down = 0;             // voting nodes that do not
   bool unreachable_here = false;  // down for this node, while a majority reaches it
+  bool down_for_all = false;  // down, and a majority said so, or there is none to contradict; stays
+                              // so until it is up or unreachable_here
 };
 
 // One report of the primary about itself. At `at` it had not yet written beyond `lsn`, so whoever

@@ -263,6 +263,10 @@ TEST(Changes, WhatOthersHaveNotNoticedIsNotCalledDown) {
   EXPECT_EQ(scene.Says(2, false, 3000),
             Lines({"host \"b:5432\" is down: 2 of 3 voting nodes cannot reach it"}));
   EXPECT_EQ(scene.Says(2, false, 4000), Lines());
+  scene.limits.max_fails = 1;
+  scene.AfterFailure(2, 5000);
+  EXPECT_EQ(scene.Says(2, false, 6000).size(), 2U)
+      << "that the other one is back and says the same is no news";
 }
 
 TEST(Changes, WhatOthersHaveDownAlreadyIsDownAtOnce) {
