@@ -72,16 +72,17 @@ void DescribeLiveness(const HostVerdict& before, const HostVerdict& after, const
   lines.push_back({Level::kInfo, std::move(text), "", ""});
 }
 
-// What the other nodes say of a host that this node has down already.
+// What the other nodes say of a host that this node has down. That it is a fault of this node only
+// may be known at the moment when it goes down; that it is down for all is then said with that.
 void DescribeVotes(const HostVerdict& before, const HostVerdict& after, const Quorum& quorum,
                    const std::string& name, std::vector<LogLine>& lines) {
-  if (before.liveness != Liveness::kDown || after.liveness != Liveness::kDown) return;
   if (after.unreachable_here && !before.unreachable_here) {
     lines.push_back({Level::kWarning, fmt::format("only this node cannot reach host \"{}\"", name),
                      fmt::format("{} of {} voting nodes reach it. Here: {}.", after.votes_up,
                                  quorum.voters, after.last_error),
                      "Look at the network between this node and that host."});
   }
+  if (before.liveness != Liveness::kDown || after.liveness != Liveness::kDown) return;
   const bool said = quorum.possible() && after.votes_down >= quorum.majority();
   if (said && after.down_for_all && !before.down_for_all) {
     lines.push_back({Level::kInfo,

@@ -5,6 +5,7 @@
 #include <libpq-fe.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -327,13 +328,17 @@ void LibpqLink::DropNotifications() {
   }
 }
 
-// Whether all we sent has arrived at the peer's machine. Where the system does not tell: yes, and
-// patience decides.
+// Whether all we sent has arrived at the peer's machine. Where the system does not tell, as of a
+// Unix-domain socket: yes, and patience decides.
 bool EverythingArrived(int socket) {
 #if defined(__linux__)
   tcp_info info{};
   socklen_t size = sizeof info;
-  if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0) return info.tcpi_unacked == 0;
+  const bool is_tcp = getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0;
+  // What was not acknowledged, and what could not even be sent because there is no way to the peer;
+  // the latter is missing in tcp_info.
+  int bytes = 0;
+  if (is_tcp && ioctl(socket, TIOCOUTQ, &bytes) == 0) return bytes == 0;
 #else
   (void)socket;
 #endif
@@ -413,6 +418,12 @@ Result<ConnectionOptions> ParseConninfo(const std::string& conninfo,
   std::vector<std::pair<std::string, std::string>> defaults = {
       {"application_name", application_name},
       {"gssencmode", "disable"},
+      // A peer that owes us an answer and is cut off sends it again ever more rarely, long after it
+      // can be reached again. The system notices the silence of a machine; a server that only hangs
+      // goes on being waited for.
+      {"keepalives_idle", "2"},
+      {"keepalives_interval", "1"},
+      {"keepalives_count", "3"},
       // Times come as floating-point seconds: all their digits are wanted, whatever the role's
       // setting.
       {"options",

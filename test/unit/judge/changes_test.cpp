@@ -290,6 +290,20 @@ TEST(Changes, AFaultOfThisNodesOwnIsToldAsSuch) {
   EXPECT_EQ(scene.Says(2, true, 4000), Lines());
 }
 
+// As when packets are lost without a word: the others have asked the host anew by the time that
+// this node has failed often enough.
+TEST(Changes, AFaultOfThisNodesOwnThatIsKnownAtOnceIsToldAtOnce) {
+  VotingScene scene;
+  scene.AfterFailure(1, 2000);
+  EXPECT_EQ(scene.Says(2, true, 3000), Lines());
+  scene.AfterFailure(1, 3100);
+  EXPECT_EQ(
+      scene.AfterFailure(1, 4200),
+      Lines({"host \"b:5432\" cannot be reached from here after 3 failures: connection refused",
+             "only this node cannot reach host \"b:5432\""}));
+  EXPECT_EQ(scene.Says(2, true, 5000), Lines());
+}
+
 TEST(Changes, APrimaryWithoutAMajorityWarns) {
   for (const bool fence : {false, true}) {
     VotingScene scene;

@@ -43,6 +43,9 @@ TEST(ParseConninfo, DefaultsAreAdded) {
   EXPECT_EQ(Find(*options, "gssencmode"), "disable");
   EXPECT_EQ(Find(*options, "options"), "-c extra_float_digits=1 -c statement_timeout=750");
   EXPECT_EQ(Find(*options, "target_session_attrs"), "any");
+  EXPECT_EQ(Find(*options, "keepalives_idle"), "2");
+  EXPECT_EQ(Find(*options, "keepalives_interval"), "1");
+  EXPECT_EQ(Find(*options, "keepalives_count"), "3");
   EXPECT_EQ(Find(*options, "port"), std::nullopt);
   EXPECT_EQ(options->default_port, 5432);
 }
@@ -50,16 +53,18 @@ TEST(ParseConninfo, DefaultsAreAdded) {
 TEST(ParseConninfo, EmptyTextIsOnlyTheDefaults) {
   const auto options = ParseConninfo("", kName, 1000);
   ASSERT_TRUE(options.ok()) << options.error();
-  EXPECT_EQ(options->keywords.size(), 4u);
+  EXPECT_EQ(options->keywords.size(), 7u);
 }
 
 TEST(ParseConninfo, WhatTheUserSaysWinsOverTheDefaults) {
   const auto options = ParseConninfo(
-      "application_name=mine gssencmode=prefer options='-c lock_timeout=1'", kName, 1000);
+      "application_name=mine gssencmode=prefer options='-c lock_timeout=1' keepalives_idle=60",
+      kName, 1000);
   ASSERT_TRUE(options.ok()) << options.error();
   EXPECT_EQ(Find(*options, "application_name"), "mine");
   EXPECT_EQ(Find(*options, "gssencmode"), "prefer");
   EXPECT_EQ(Find(*options, "options"), "-c lock_timeout=1");
+  EXPECT_EQ(Find(*options, "keepalives_idle"), "60");
 }
 
 TEST(ParseConninfo, HostsAreAskedWhateverTheirRole) {
