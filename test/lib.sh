@@ -63,6 +63,13 @@ as_user() (
     exec env HOME="$work" "$@"
 )
 
+# as_is FOLDER COMMAND...: the same as the user who started this.
+as_is() (
+    cd "$1" || exit 1
+    shift
+    exec env HOME="$work" "$@"
+)
+
 # The sources, without what a build or a test left in them, readable whatever the rights of the checkout.
 copy_tree() {
     mkdir -p "$tree"
