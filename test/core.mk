@@ -21,7 +21,7 @@ pure_rooms = base config judge publish choose answer
 # one room is linked with the rooms before it, not with the loop; the loop with all of them
 loop_sources = $(filter-out src/wall.cpp,$(core_sources))
 only_sources = $(filter $(foreach r,$(pure_rooms),src/$(r)/%),$(core_sources)) \
-               $(filter-out %libpq_link.cpp,$(filter src/probe/%,$(core_sources)))
+               $(filter-out $(if $(filter probe,$(ONLY)),,%libpq_link.cpp),$(filter src/probe/%,$(core_sources)))
 sources = $(if $(ONLY),$(if $(filter loop,$(ONLY)),$(loop_sources),$(only_sources)),$(core_sources))
 tests = $(shell find test/unit$(if $(ONLY),/$(ONLY)) -name '*_test.cpp' 2>/dev/null | sort)
 objects = $(patsubst %.cpp,$(BUILD)/%.o,$(sources) $(tests))
@@ -35,7 +35,10 @@ check: $(binary) $(if $(ONLY),,replay)
 # The fuzz targets (test/fuzz/run): with libFuzzer, and with a main that tries the inputs of the corpus.
 fuzzed_client = src/answer/client.cpp src/answer/request.cpp
 fuzzed_hosts = $(wildcard src/base/*.cpp src/config/*.cpp)
-fuzz_targets = client hosts
+fuzzed_reply = $(filter-out %libpq_link.cpp,$(filter $(foreach r,base config probe judge publish choose answer,src/$(r)/%),$(core_sources)))
+fuzzed_peer = $(fuzzed_reply) src/probe/libpq_link.cpp
+fuzz_libs_peer = $(shell pkg-config --libs libpq)
+fuzz_targets = client hosts peer reply
 replayed = test/fuzz/replay.cpp $(fuzz_targets:%=test/fuzz/%_fuzz.cpp)
 
 .PHONY: replay $(fuzz_targets:%=fuzz-%)
@@ -46,14 +49,15 @@ $(fuzz_targets:%=fuzz-%): fuzz-%: $(BUILD)/fuzz-%
 .SECONDARY: $(patsubst %.cpp,$(BUILD)/%.o,$(replayed))
 .SECONDEXPANSION:
 $(BUILD)/replay-%: $(BUILD)/test/fuzz/replay.o $(BUILD)/test/fuzz/%_fuzz.o $$(addprefix $(BUILD)/,$$(subst .cpp,.o,$$(fuzzed_$$*)))
-	$(CXX) $(SANITIZE) -o $@ $^
+	$(CXX) $(SANITIZE) -o $@ $^ $(fuzz_libs_$*)
 $(BUILD)/fuzz-%: test/fuzz/%_fuzz.cpp $$(fuzzed_$$*)
 	@mkdir -p $(BUILD)
-	$(CXX) -std=c++17 -g -O1 -DFMT_HEADER_ONLY -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Isrc -o $@ $^
+	$(CXX) -std=c++17 -g -O2 -DFMT_HEADER_ONLY -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+	    -fsanitize-ignorelist=test/fuzz/ignored -Isrc -Itest/unit $(PG_LIBPQ_INCLUDE) -o $@ $^ $(fuzz_libs_$*)
 
 $(binary): $(objects)
 	$(CXX) $(SANITIZE) -o $@ $^ -lgtest -lgtest_main -lpthread \
-	    $(if $(filter-out loop,$(ONLY)),,$(shell pkg-config --libs $(CORE_LIBS)))
+	    $(if $(filter-out loop probe,$(ONLY)),,$(shell pkg-config --libs $(CORE_LIBS)))
 
 $(BUILD)/%.o: %.cpp
 	@mkdir -p $(dir $@)

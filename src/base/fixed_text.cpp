@@ -43,9 +43,13 @@ std::size_t CharacterBytes(std::string_view text) {
   return 0;
 }
 
-bool IsControl(char c) {
-  const auto byte = static_cast<std::uint8_t>(c);
-  return byte < 0x20 || byte == 0x7F;
+// Whether the character that text begins with (valid UTF-8) moves a terminal or ends a line: C0 and
+// C1 controls (U+009B is what ESC [ is), U+2028 and U+2029.
+bool IsControl(std::string_view text, std::size_t bytes) {
+  const auto first = static_cast<std::uint8_t>(text[0]);
+  if (bytes == 1) return first < 0x20 || first == 0x7F;
+  if (bytes == 2) return first == 0xC2 && static_cast<std::uint8_t>(text[1]) < 0xA0;
+  return text.substr(0, bytes) == "\u2028" || text.substr(0, bytes) == "\u2029";
 }
 
 }  // namespace
@@ -55,17 +59,16 @@ void CopyFixedText(char* to, std::size_t size, std::string_view text) {
   std::size_t used = 0;
   while (!text.empty()) {
     const std::size_t valid_bytes = CharacterBytes(text);
-    const std::size_t bytes = valid_bytes > 0 ? valid_bytes : 1;
+    const bool shown = valid_bytes > 0 && !IsControl(text, valid_bytes);
+    const std::size_t bytes = shown ? valid_bytes : 1;
     if (used + bytes > room) break;
-    if (valid_bytes == 0) {
-      to[used] = '?';
-    } else if (IsControl(text.front())) {
-      to[used] = ' ';
-    } else {
+    if (shown) {
       std::memcpy(to + used, text.data(), bytes);
+    } else {
+      to[used] = valid_bytes == 0 ? '?' : ' ';
     }
     used += bytes;
-    text.remove_prefix(bytes);
+    text.remove_prefix(valid_bytes == 0 ? 1 : valid_bytes);
   }
   std::memset(to + used, 0, size - used);
 }

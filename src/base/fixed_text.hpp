@@ -11,9 +11,9 @@ namespace pg_status {
 
 // Copies text into to[size] (size > 0), always NUL-terminated; the rest of the array is zeroed, so
 // that two equal texts are equal byte for byte. What does not fit is cut, at the start of a UTF-8
-// character, never within. Control characters (below 0x20, and 0x7F) become a blank: what a peer
-// sends may not break a line of log. Bytes that are not valid UTF-8 become '?', because the text
-// ends up in SQL results.
+// character, never within. Control characters (U+0000 to U+001F, U+007F to U+009F, U+2028, U+2029)
+// become a blank each: what a peer sends may not break a line of log, nor move a terminal. Bytes
+// that are not valid UTF-8 become '?', because the text ends up in SQL results.
 void CopyFixedText(char* to, std::size_t size, std::string_view text);
 
 template <std::size_t N>

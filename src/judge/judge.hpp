@@ -28,8 +28,8 @@ namespace pg_status {
 
 // Liveness of one host after one probe: unknown -> up -> suspect (1..max_fails-1 failures in a row)
 // -> down; one success = up. A host that never answered stays unknown until max_fails. Facts of the
-// last success are kept through failures. kTerminated counts as at most one failure: after it,
-// `fails` is never raised above 1 by another kTerminated.
+// last success are kept through failures. kTerminated, kCancelled and kFull count as at most one
+// failure: `fails` is never raised above 1 by another one of them.
 void RecordObservation(HostVerdict& host, const Observation& observation, const Limits& limits);
 
 // Judges all hosts anew from what is recorded of each. own: this server, as far as known. Updates
@@ -41,8 +41,8 @@ void JudgeCluster(ClusterVerdict& cluster, const std::vector<HostEntry>& entries
 // When the next probe of host `index` should start, given when its last one started and ended (0 =
 // never probed: now). poll_interval start to start; fast_poll_interval while the host is suspect,
 // while no primary is known, while the primary is suspect or several hosts claim the role (but not
-// for a host that is down and answers "no" each time, to spare its log); and at
-// once after the first kTerminated of a row (but not right after a success: a server that ends
+// for a host that is full, or down and answers "no" each time, to spare its log); and at once after
+// the first kTerminated or kCancelled of a row (but not right after a success: a server that ends
 // every session must not be asked without a pause). Never before `ended`; overruns do not
 // accumulate.
 MonoUs NextProbe(const ClusterVerdict& cluster, std::size_t index, const Limits& limits,

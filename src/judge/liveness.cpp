@@ -6,6 +6,9 @@
 //   up        up           suspect                      down
 //   suspect   up           suspect                      down
 //   down      up           down                         down
+//
+// A failure that a running server causes on request, or by being full, is no evidence: it makes a
+// host suspect, and never down.
 #include <algorithm>
 #include <cstdint>
 #include <limits>
@@ -61,11 +64,17 @@ void RecordSuccess(HostVerdict& host, const Observation& observation) {
   SetLiveness(host, Liveness::kUp, observation.finished);
 }
 
+// Whether a failure speaks against the server. One that ends our session, cancels our query or has
+// no place for another session is running: that alone must never make it look down.
+bool IsEvidence(Outcome outcome) {
+  return outcome != Outcome::kTerminated && outcome != Outcome::kCancelled &&
+         outcome != Outcome::kFull;
+}
+
 void RecordFailure(HostVerdict& host, const Observation& observation, const Limits& limits) {
   host.last_error = observation.error;
   if (host.failing_since == 0) host.failing_since = observation.finished;
-  // A server that ends our session is running: that alone must never make it look down.
-  const bool evidence = observation.outcome != Outcome::kTerminated;
+  const bool evidence = IsEvidence(observation.outcome);
   if (!evidence) {
     host.fails = std::max(host.fails, 1);
   } else if (host.fails < std::numeric_limits<int>::max()) {

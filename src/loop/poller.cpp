@@ -27,6 +27,9 @@ constexpr std::size_t kGatherFromHosts = 32;
 // How wrong the wall-clock times that are shown may be.
 constexpr std::int64_t kMaxWallErrorUs = 100 * kUsPerMs;
 
+// After there was no memory to judge with: what is missing now is missing a moment later, too.
+constexpr std::int64_t kMemoryPauseUs = 100 * kUsPerMs;
+
 // Lines of log at once: more than a failover of a large cluster makes.
 constexpr std::int64_t kLogBurst = 500;
 
@@ -176,7 +179,7 @@ void Poller::Step() {
     // round for that.
     for (const auto& peer : peers_) Schedule(*peer);
     judgement_due_ = false;
-    ScheduleJudgement();
+    ScheduleJudgement(EventLoop::Now() + kMemoryPauseUs);
     throw;
   }
 }
@@ -280,10 +283,10 @@ void Poller::Arm(Peer& peer, MonoUs when) {
 
 // ---------------------------------------------------------------- all hosts
 
-void Poller::ScheduleJudgement() {
+void Poller::ScheduleJudgement(MonoUs earliest) {
   if (judgement_due_) return;
   judgement_due_ = true;
-  MonoUs when = EventLoop::Now();
+  MonoUs when = std::max(EventLoop::Now(), earliest);
   if (peers_.size() >= kGatherFromHosts) {
     const auto gather = static_cast<std::int64_t>(peers_.size()) * kGatherUsPerHost;
     when = std::max(when, last_judged_ + std::min(gather, kMaxGatherUs));

@@ -89,7 +89,7 @@ class Poller {
   void Collect(Peer& peer);
   void Schedule(Peer& peer);
   void Arm(Peer& peer, MonoUs when);
-  void ScheduleJudgement();
+  void ScheduleJudgement(MonoUs earliest = 0);
   void Judge();
   WallUs WallTime(MonoUs now);
   void Publish(MonoUs now);

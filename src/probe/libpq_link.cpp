@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <new>
+#include <optional>
 #include <system_error>
 
 #include "base/number.hpp"
@@ -42,9 +44,7 @@ constexpr std::size_t kMaxAnswerBytes = std::size_t{16} << 20;
 
 // Of an error's text; a message from a peer may be as long as it likes.
 constexpr std::size_t kMaxErrorBytes = 500;
-
-// Notices would go to standard error, the server's log, as often as a peer likes.
-void IgnoreNotice(void* /*unused*/, const PGresult* /*unused*/) {}
+constexpr std::size_t kMaxSeverityBytes = 50;
 
 // The first line of a libpq message, without the address that our own messages name anyway.
 std::string FirstLine(std::string_view text) {
@@ -61,13 +61,56 @@ bool Mentions(const std::string& text, int error) {
   return text.find(std::generic_category().message(error)) != std::string::npos;
 }
 
+// What a server says instead of letting us in, in libpq's verbose words, whatever language the
+// server speaks: severity, colon, two blanks, SQLSTATE, colon, blank, text.
+struct Refusal {
+  std::string_view severity, sqlstate, text;
+};
+
+std::optional<Refusal> FindRefusal(std::string_view message) {
+  constexpr std::string_view kBeforeState = ":  ";
+  constexpr std::string_view kAfterState = ": ";
+  constexpr std::size_t kStateLength = 5;
+  constexpr const char* kStateLetters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  for (std::size_t at = message.find(kBeforeState); at != std::string_view::npos;
+       at = message.find(kBeforeState, at + 1)) {
+    const std::string_view rest = message.substr(at + kBeforeState.size());
+    const std::string_view state = rest.substr(0, kStateLength);
+    if (state.size() < kStateLength ||
+        state.find_first_not_of(kStateLetters) != std::string_view::npos ||
+        rest.substr(kStateLength, kAfterState.size()) != kAfterState) {
+      continue;
+    }
+    std::string_view severity = message.substr(0, at);
+    severity = severity.substr(severity.rfind('\n') + 1);
+    // libpq's own words about the address, also in the language of this server
+    const std::size_t words = severity.rfind(": ");
+    if (words != std::string_view::npos) severity.remove_prefix(words + 2);
+    return Refusal{severity, state, rest.substr(kStateLength + kAfterState.size())};
+  }
+  return std::nullopt;
+}
+
+// A session that is ended while it begins, and a server that is full: the server runs. Any other
+// reason not to let us in counts.
+Outcome OutcomeOfRefusal(std::string_view sqlstate) {
+  if (sqlstate == "57P01") return Outcome::kTerminated;
+  if (sqlstate == "53300") return Outcome::kFull;
+  return Outcome::kRejected;
+}
+
 // libpq tells why a connection failed in words only. What matters to us is whether nothing listens
-// there (the words are the operating system's own) and whether a server has answered (its message
-// begins with a severity, FATAL in most languages).
+// there (the words are the operating system's own) and whether a server has answered (it gives a
+// SQLSTATE, or at least begins with FATAL).
 //
 // Of several addresses that were tried, each has its lines. A server's answer from one of them
 // tells more than the silence of the others.
 LinkFailure ConnectFailure(std::string_view message) {
+  if (const std::optional<Refusal> refusal = FindRefusal(message)) {
+    const std::string severity(refusal->severity.substr(0, kMaxSeverityBytes));
+    return {OutcomeOfRefusal(refusal->sqlstate),
+            FirstLine(severity + ":  " + FirstLine(refusal->text))};
+  }
   const std::size_t fatal = message.find("FATAL:");
   if (fatal != std::string_view::npos) {
     const std::size_t line_end = message.rfind('\n', fatal);
@@ -79,10 +122,21 @@ LinkFailure ConnectFailure(std::string_view message) {
   return {refused ? Outcome::kRefused : Outcome::kClosed, error};
 }
 
-Outcome OutcomeOfState(const char* sqlstate) {
-  if (sqlstate == nullptr) return Outcome::kClosed;
-  if (std::strcmp(sqlstate, "57P01") == 0) return Outcome::kTerminated;
-  if (std::strcmp(sqlstate, "57P02") == 0) return Outcome::kClosed;
+std::string ErrorText(const PGresult* error) {
+  const char* primary = PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY);
+  return FirstLine(primary != nullptr ? primary : PQresultErrorMessage(error));
+}
+
+// Of an error that a query met. FATAL: the session has ended with it.
+Outcome OutcomeOfError(const PGresult* error) {
+  const char* state = PQresultErrorField(error, PG_DIAG_SQLSTATE);
+  const char* severity = PQresultErrorField(error, PG_DIAG_SEVERITY_NONLOCALIZED);
+  const auto is = [state](const char* other) { return std::strcmp(state, other) == 0; };
+  if (state == nullptr || is("57P02")) return Outcome::kClosed;
+  if (is("57P01") || is("57P05")) return Outcome::kTerminated;
+  const bool session_goes_on = severity != nullptr && std::strcmp(severity, "ERROR") == 0;
+  if (is("40001")) return session_goes_on ? Outcome::kCancelled : Outcome::kTerminated;
+  if ((is("57014") || is("40P01")) && session_goes_on) return Outcome::kCancelled;
   return Outcome::kRejected;
 }
 
@@ -129,6 +183,7 @@ class LibpqLink : public Link {
   const Rows& Answer() const override { return rows_; }
   bool StillThere() override;
   void Close() override;
+  std::unique_ptr<Link> Another() const override { return MakeLibpqLink(options_); }
   bool HoldsSession() const override;
 
   bool is_open() const override { return connection_ != nullptr; }
@@ -144,6 +199,8 @@ class LibpqLink : public Link {
   bool AsksTooMuch();
   LinkStep NotConnected();
   LinkStep Ended();
+  static void OnNotice(void* link, const PGresult* notice);
+  void NoteLastWords(const PGresult* error);
   void DropNotifications();
   LinkStep TakeResult(QueryResult result);
 
@@ -151,6 +208,9 @@ class LibpqLink : public Link {
   Connection connection_;
   GatheredRows rows_;
   LinkFailure failure_;
+  bool cancelled_ = false;  // the query was; what belongs to it is still to be read
+  std::string last_words_;  // of the server before it ended the connection; "" none
+  Outcome last_outcome_ = Outcome::kClosed;
   std::string authentication_;  // what the server said last while we log in, for AsksTooMuch
 };
 
@@ -165,9 +225,37 @@ LinkStep LibpqLink::NotConnected() {
   return LinkStep::kFailed;
 }
 
-// The connection broke under a call.
+// The connection broke under a call. A last message from the server, if there is one, tells more
+// than that: it may have come together with the end, or before there was anything to answer.
 LinkStep LibpqLink::Ended() {
-  return Failed(Outcome::kClosed, FirstLine(PQerrorMessage(connection_.get())));
+  const std::string broken = FirstLine(PQerrorMessage(connection_.get()));
+  while (PQisBusy(connection_.get()) == 0) {
+    const QueryResult result(PQgetResult(connection_.get()));
+    if (!result) break;
+    const ExecStatusType status = PQresultStatus(result.get());
+    if (status == PGRES_SINGLE_TUPLE || status == PGRES_TUPLES_OK) continue;
+    if (status == PGRES_FATAL_ERROR) NoteLastWords(result.get());
+    break;
+  }
+  if (last_words_.empty()) return Failed(Outcome::kClosed, broken);
+  return Failed(last_outcome_, last_words_);
+}
+
+// What a server says unasked. By itself libpq would write it to standard error, the server's log,
+// as often as a peer likes. An exception must not pass through libpq.
+void LibpqLink::OnNotice(void* link, const PGresult* notice) {
+  try {
+    const char* severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+    if (severity == nullptr || std::strcmp(severity, "FATAL") != 0) return;
+    static_cast<LibpqLink*>(link)->NoteLastWords(notice);
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+void LibpqLink::NoteLastWords(const PGresult* error) {
+  if (PQresultErrorField(error, PG_DIAG_SQLSTATE) == nullptr) return;  // libpq's own
+  last_words_ = ErrorText(error);
+  last_outcome_ = OutcomeOfError(error);
 }
 
 // host and hostaddr as lists of the same length: libpq tries one address after the other.
@@ -207,7 +295,8 @@ LinkStep LibpqLink::Open(const Endpoint& endpoint) {
 
   connection_.reset(PQconnectStartParams(keywords.data(), values.data(), 0));
   if (!connection_) return Failed(Outcome::kClosed, "out of memory");
-  PQsetNoticeReceiver(connection_.get(), IgnoreNotice, nullptr);
+  PQsetNoticeReceiver(connection_.get(), OnNotice, this);
+  PQsetErrorVerbosity(connection_.get(), PQERRORS_VERBOSE);  // for the SQLSTATE
   if (PQstatus(connection_.get()) == CONNECTION_BAD) return NotConnected();
   return LinkStep::kWantWrite;  // as the manual says of PQconnectPoll's first turn
 }
@@ -256,6 +345,7 @@ LinkStep LibpqLink::Connect() {
 
 LinkStep LibpqLink::Ask(std::string_view query) {
   rows_.Clear();
+  cancelled_ = false;
   const std::string text(query);
   if (PQsendQuery(connection_.get(), text.c_str()) == 0) return Ended();
   // Not being able to bound the number of rows is no reason to ask unboundedly.
@@ -273,22 +363,15 @@ LinkStep LibpqLink::Flush() {
 }
 
 LinkStep LibpqLink::Read() {
-  if (PQconsumeInput(connection_.get()) == 0) {
-    // A last message from the server, if there is one, tells more than the broken connection.
-    while (PQisBusy(connection_.get()) == 0) {
-      QueryResult result(PQgetResult(connection_.get()));
-      if (!result || PQresultStatus(result.get()) != PGRES_FATAL_ERROR) break;
-      if (PQresultErrorField(result.get(), PG_DIAG_SQLSTATE) == nullptr) break;
-      return TakeResult(std::move(result));
-    }
-    return Ended();
-  }
+  if (PQconsumeInput(connection_.get()) == 0) return Ended();
   DropNotifications();
   while (PQisBusy(connection_.get()) == 0) {
     QueryResult result(PQgetResult(connection_.get()));
-    if (!result) return LinkStep::kDone;
+    if (!result) return cancelled_ ? LinkStep::kFailed : LinkStep::kDone;
     const LinkStep step = TakeResult(std::move(result));
-    if (step == LinkStep::kFailed) return step;
+    if (step != LinkStep::kFailed) continue;
+    if (failure_.outcome != Outcome::kCancelled) return step;
+    cancelled_ = true;
   }
   return LinkStep::kWantRead;
 }
@@ -303,12 +386,8 @@ LinkStep LibpqLink::TakeResult(QueryResult result) {
       return LinkStep::kWantRead;
     case PGRES_TUPLES_OK:  // ends the rows, has none of its own
       return LinkStep::kWantRead;
-    case PGRES_FATAL_ERROR: {
-      const char* state = PQresultErrorField(result.get(), PG_DIAG_SQLSTATE);
-      const char* primary = PQresultErrorField(result.get(), PG_DIAG_MESSAGE_PRIMARY);
-      return Failed(OutcomeOfState(state),
-                    FirstLine(primary != nullptr ? primary : PQresultErrorMessage(result.get())));
-    }
+    case PGRES_FATAL_ERROR:
+      return Failed(OutcomeOfError(result.get()), ErrorText(result.get()));
     default:  // a COPY, a command without rows: nothing that our query leads to
       return Failed(Outcome::kGarbled, "the answer is not that of a PostgreSQL query");
   }
@@ -355,6 +434,7 @@ bool LibpqLink::HoldsSession() const {
 void LibpqLink::Close() {
   rows_.Clear();
   authentication_.clear();
+  last_words_.clear();
   connection_.reset();
 }
 

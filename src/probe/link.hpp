@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -50,7 +51,8 @@ class Link {
   virtual LinkStep Open(const Endpoint& endpoint) = 0;
   virtual LinkStep Connect() = 0;
 
-  // Sends a query, then Flush() until kDone, then Read() until kDone: Answer() has the rows.
+  // Sends a query, then Flush() until kDone, then Read() until kDone: Answer() has the rows. After
+  // a failure the connection is of no use, but for kCancelled: then the next query may be sent.
   virtual LinkStep Ask(std::string_view query) = 0;
   virtual LinkStep Flush() = 0;
   virtual LinkStep Read() = 0;
@@ -61,6 +63,9 @@ class Link {
   virtual bool StillThere() = 0;
 
   virtual void Close() = 0;
+
+  // A link of the same kind, not connected.
+  virtual std::unique_ptr<Link> Another() const = 0;
 
   // Whether a process of the peer may be busy with this connection: it was made, and the peer's
   // machine has taken in all that was sent. To close it and make another would leave that process

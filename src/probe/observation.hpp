@@ -71,11 +71,13 @@ enum class Outcome : std::uint8_t {
   kTimeout,     // no answer within poll_timeout: silence, not evidence
   kUnresolved,  // the name has no address, or the resolver did not answer
   kClosed,      // the connection ended in mid-probe
-  kTerminated,  // the peer ended our session (SQLSTATE 57P01), which a running server does on
-                // request
-  kRejected,    // the server answered, but did not let us in or could not take the query (any other
-                // SQLSTATE)
-  kGarbled,     // the answer is not one of ours: wrong protocol, wrong shape, missing facts
+  kTerminated,  // the peer ended our session (SQLSTATE 57P01, 57P05; 40001: it stood in the way of
+                // recovery), which a running server does on request
+  kCancelled,  // it cancelled our query (57014, 40001, 40P01), the session is still there: likewise
+  kFull,       // it runs, but has no place for one more session (53300)
+  kRejected,   // the server answered, but did not let us in or could not take the query (any other
+               // SQLSTATE)
+  kGarbled,    // the answer is not one of ours: wrong protocol, wrong shape, missing facts
 };
 
 struct Observation {

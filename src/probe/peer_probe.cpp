@@ -3,6 +3,7 @@
 #include "probe/peer_probe.hpp"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "probe/reply.hpp"
@@ -23,11 +24,30 @@ constexpr std::int64_t kKeepUpToUs = 10 * kUsPerSecond;
 // Between two probes a server has next to nothing to say.
 constexpr int kMaxRestingWakes = 100;
 
+// Whoever cancels our query more often than this within one probe means it.
+constexpr int kMaxRepeats = 5;
+
 }  // namespace
 
 PeerProbe::PeerProbe(const HostEntry& entry, std::unique_ptr<Link> link)
     : kind_(entry.kind), hostname_(entry.hostname), port_(entry.port), link_(std::move(link)) {
   if (kind_ == PlaceKind::kAddress) addresses_.push_back(hostname_);
+}
+
+// Makes a move of the state machine. (The text of the failure is short enough to need no memory.)
+template <typename Move>
+void PeerProbe::WithMemory(MonoUs now, Move move) {
+  try {
+    move();
+  } catch (const std::bad_alloc&) {
+    stalled_ = State::kResting;
+    if (deadline_ != 0) {
+      Fail(now, Outcome::kClosed, "out of memory");
+    } else {
+      link_->Close();
+      lost_connection_ = true;
+    }
+  }
 }
 
 void PeerProbe::Begin(MonoUs now, const Limits& limits) {
@@ -37,16 +57,43 @@ void PeerProbe::Begin(MonoUs now, const Limits& limits) {
   deadline_ = probe_deadline_;
   lost_connection_ = false;
   resting_wakes_ = 0;
+  repeats_ = 0;
   keep_ = limits.poll_interval_us <= kKeepUpToUs;
-  if (Resume(now)) return;
+  WithMemory(now, [&] { Proceed(now, limits); });
+}
 
+// With the session that did not answer the probe before, with the kept connection, or with a new
+// one.
+void PeerProbe::Proceed(MonoUs now, const Limits& limits) {
+  if (Resume(now)) return;
   const bool too_old = now - connected_ >= limits.conn_max_age_us;
-  if (link_->is_open() && !too_old) {
+  if (!link_->is_open()) {
+    Connect(now);
+  } else if (too_old) {
+    Renew(now);
+  } else {
     kept_connection_ = true;
     StartAsking(now);
-    return;
   }
+}
+
+// Makes a new connection while the old one is kept.
+void PeerProbe::Renew(MonoUs now) {
+  former_ = std::exchange(link_, link_->Another());
   Connect(now);
+}
+
+// Goes back to the connection that was to be renewed. False when there is none.
+bool PeerProbe::FallBack(MonoUs now) {
+  if (!former_) return false;
+  link_->Close();
+  link_ = std::move(former_);
+  connected_ = now;  // so it is not tried again at once
+  kept_connection_ = true;
+  current_.new_connection = false;
+  deadline_ = probe_deadline_;
+  StartAsking(now);
+  return true;
 }
 
 // Goes on with a session that did not answer the probe before. False when there is none, or
@@ -103,7 +150,7 @@ void PeerProbe::OnResolved(MonoUs now, std::vector<std::string> addresses,
     Fail(now, Outcome::kUnresolved, error);
     return;
   }
-  Open(now);
+  WithMemory(now, [&] { Open(now); });
 }
 
 std::vector<std::string> PeerProbe::RotatedAddresses() const {
@@ -123,10 +170,20 @@ void PeerProbe::Open(MonoUs now) {
   endpoint.host = hostname_;
   endpoint.port = port_;
   if (kind_ != PlaceKind::kSocket) endpoint.addresses = RotatedAddresses();
-  AdvanceConnecting(now, link_->Open(endpoint));
+  // What is left of the time is for the old connection.
+  if (former_) deadline_ = now + (probe_deadline_ - now) / 2;
+  const LinkStep step = link_->Open(endpoint);
+  // What fails before anything was sent (no descriptor is left, say) tells nothing of the peer.
+  const bool of_our_own = step == LinkStep::kFailed && link_->failure().outcome == Outcome::kClosed;
+  if (of_our_own && FallBack(now)) return;
+  AdvanceConnecting(now, step);
 }
 
 void PeerProbe::OnSocket(MonoUs now) {
+  WithMemory(now, [&] { GoOn(now); });
+}
+
+void PeerProbe::GoOn(MonoUs now) {
   switch (state_) {
     case State::kResting:
       if (stalled_ != State::kResting || !link_->is_open()) break;
@@ -155,8 +212,13 @@ void PeerProbe::OnSocket(MonoUs now) {
 void PeerProbe::AdvanceConnecting(MonoUs now, LinkStep step) {
   step_ = step;
   if (step == LinkStep::kFailed) {
-    Fail(now, link_->failure().outcome, link_->failure().error);
+    const LinkFailure failure = link_->failure();
+    const bool it_runs =
+        failure.outcome == Outcome::kFull || failure.outcome == Outcome::kTerminated;
+    if (it_runs && FallBack(now)) return;
+    Fail(now, failure.outcome, failure.error);
   } else if (step == LinkStep::kDone) {
+    LetFormerGo();
     connected_ = now;
     StartAsking(now);
   }
@@ -174,6 +236,11 @@ void PeerProbe::AdvanceAsking(MonoUs now, LinkStep step) {
   step_ = step;
   if (step == LinkStep::kFailed) {
     const LinkFailure failure = link_->failure();
+    if (failure.outcome == Outcome::kCancelled && repeats_ < kMaxRepeats) {
+      ++repeats_;
+      StartAsking(now);
+      return;
+    }
     const bool connection_ended =
         failure.outcome == Outcome::kClosed || failure.outcome == Outcome::kTerminated;
     if (kept_connection_ && connection_ended) {
@@ -209,6 +276,10 @@ void PeerProbe::FinishReading(MonoUs now) {
 }
 
 void PeerProbe::OnDeadline(MonoUs now) {
+  WithMemory(now, [&] { TimeIsUp(now); });
+}
+
+void PeerProbe::TimeIsUp(MonoUs now) {
   switch (state_) {
     case State::kResting:
       return;
@@ -221,6 +292,7 @@ void PeerProbe::OnDeadline(MonoUs now) {
       return;
     case State::kConnecting:
       ++first_address_;
+      if (FallBack(now)) return;
       GiveUpWaiting(now, "no connection within the time allowed");
       return;
     case State::kSending:
@@ -252,8 +324,14 @@ void PeerProbe::Fail(MonoUs now, Outcome outcome, const std::string& error) {
   current_.outcome = outcome;
   current_.error = error;
   stalled_since_ = 0;
+  LetFormerGo();
   link_->Close();
   Finish(now);
+}
+
+void PeerProbe::LetFormerGo() {
+  if (former_) former_->Close();
+  former_.reset();
 }
 
 void PeerProbe::Finish(MonoUs now) {

@@ -11,7 +11,13 @@
 // Begin() moves from kResting onwards; each other state ends in kResting with an Observation at the
 // latest when the deadline passes (OnDeadline). A kept connection that turns out to be dead is
 // replaced once within the same probe: a session that was ended while nobody looked says nothing
-// about the server.
+// about the server. Nor does a query that was cancelled: it is asked again, a few times.
+//
+// A connection that is too old is kept until a new one is made: a server that has no place for one
+// more session just then, or hangs at the login, is asked on the old one.
+//
+// When there is no memory to go on with, the probe fails and the connection ends: to wait for the
+// rest of what was half read would be to wait for ever.
 #pragma once
 
 #include <cstdint>
@@ -43,7 +49,8 @@ class PeerProbe {
 
   PeerProbe(const HostEntry& entry, std::unique_ptr<Link> link);
 
-  // Starts a probe; only while resting. A connection older than limits.conn_max_age_us is renewed.
+  // Starts a probe; only while resting. A connection older than limits.conn_max_age_us is renewed;
+  // where that cannot be done now, it is tried again after as long.
   // When the last probe ended in a time-out but the peer still holds our session, this one goes on
   // waiting for the same answer.
   void Begin(MonoUs now, const Limits& limits);
@@ -71,7 +78,15 @@ class PeerProbe {
   bool lost_connection() const { return lost_connection_; }
 
  private:
+  template <typename Move>
+  void WithMemory(MonoUs now, Move move);
+  void Proceed(MonoUs now, const Limits& limits);
+  void GoOn(MonoUs now);
+  void TimeIsUp(MonoUs now);
   void Connect(MonoUs now);
+  void Renew(MonoUs now);
+  bool FallBack(MonoUs now);
+  void LetFormerGo();
   void Open(MonoUs now);
   void AdvanceConnecting(MonoUs now, LinkStep step);
   void StartAsking(MonoUs now);
@@ -87,6 +102,7 @@ class PeerProbe {
   const std::string hostname_;
   const std::uint16_t port_;
   std::unique_ptr<Link> link_;
+  std::unique_ptr<Link> former_;  // the connection that is being renewed; nullptr otherwise
 
   State state_ = State::kResting;
   LinkStep step_ = LinkStep::kDone;  // what the link waits for
@@ -99,6 +115,7 @@ class PeerProbe {
   bool lost_connection_ = false;
   bool keep_ = true;       // the connection, between two probes
   int resting_wakes_ = 0;  // since the last probe
+  int repeats_ = 0;        // of the query, in this probe
   // A session that did not answer in time and is waited for by the next probe: where that stands.
   State stalled_ = State::kResting;  // kResting: there is none
   LinkStep stalled_step_ = LinkStep::kDone;

@@ -179,7 +179,8 @@ sub wait_roles {
 # promoted, even when the primary is stopped in the middle of its work.
 sub wait_caught_up {
     my ($primary, @standbys) = @_;
-    my $lsn = sql($primary, 'SELECT pg_current_wal_insert_lsn()');
+    # not the insert position: at the end of a page that is behind the next page's header, where nothing is yet
+    my $lsn = sql($primary, 'SELECT pg_current_wal_flush_lsn()');
     foreach my $standby (@standbys) {
         wait_for($standby->name . ' to replay all',
             sub { sql($standby, "SELECT pg_last_wal_replay_lsn() >= '$lsn'") eq 't' });

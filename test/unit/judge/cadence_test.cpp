@@ -12,7 +12,7 @@ namespace {
 struct Probe {
   std::size_t host;
   char outcome;  // p primary, P primary on timeline 2, s standby, x refused, r rejected, k
-                 // terminated
+                 // terminated, c cancelled, f full
   std::int64_t finished_ms;
 };
 
@@ -43,6 +43,12 @@ TEST_P(Cadence, Is) {
         break;
       case 'k':
         scene.Fails(probe.host, probe.finished_ms, Outcome::kTerminated);
+        break;
+      case 'c':
+        scene.Fails(probe.host, probe.finished_ms, Outcome::kCancelled);
+        break;
+      case 'f':
+        scene.Fails(probe.host, probe.finished_ms, Outcome::kFull);
         break;
       case 'r':
         scene.Fails(probe.host, probe.finished_ms, Outcome::kRejected);
@@ -109,6 +115,30 @@ INSTANTIATE_TEST_SUITE_P(
             2198,
             2200,
             2298},
+        CadenceCase{"a query was cancelled: at once",
+                    {{0, 'p', 1000}, {0, 'c', 2000}},
+                    0,
+                    1998,
+                    2000,
+                    2000},
+        CadenceCase{"cancelled again: fast",
+                    {{0, 'p', 1000}, {0, 'c', 2000}, {0, 'c', 2010}},
+                    0,
+                    2005,
+                    2010,
+                    2105},
+        CadenceCase{"full: as usual, it has enough to do",
+                    {{0, 'p', 1000}, {0, 'f', 2000}},
+                    0,
+                    1998,
+                    2000,
+                    2998},
+        CadenceCase{"the primary is full: nobody else is hurried",
+                    {{0, 'p', 1000}, {1, 's', 1000}, {0, 'f', 2000}},
+                    1,
+                    1998,
+                    2000,
+                    2998},
         CadenceCase{"it is starting up: suspect, so fast",
                     {{0, 'p', 1000}, {0, 'r', 2000}, {0, 'r', 2100}},
                     0,

@@ -11,7 +11,7 @@
 namespace pg_status {
 namespace {
 
-// One letter a probe: o good, x refused, t timeout, k terminated.
+// One letter a probe: o good, x refused, t timeout, k terminated, c cancelled, f full.
 Observation ByLetter(char letter, std::int64_t finished_ms) {
   switch (letter) {
     case 'o':
@@ -20,6 +20,10 @@ Observation ByLetter(char letter, std::int64_t finished_ms) {
       return Failure(Outcome::kTimeout, finished_ms, "no answer");
     case 'k':
       return Failure(Outcome::kTerminated, finished_ms, "terminated");
+    case 'c':
+      return Failure(Outcome::kCancelled, finished_ms, "cancelled");
+    case 'f':
+      return Failure(Outcome::kFull, finished_ms, "too many clients");
     default:
       return Failure(Outcome::kRefused, finished_ms);
   }
@@ -69,6 +73,11 @@ INSTANTIATE_TEST_SUITE_P(
                     RowCase{"max_fails 1: terminated is not evidence", 1, "okk", "uss", 1},
                     RowCase{"max_fails 1: terminated, then refused", 1, "okx", "usd", 2},
                     RowCase{"terminated in the first probe", 1, "kk", "??", 1},
+                    RowCase{"cancelled: one failure, however often", 3, "occcco", "ussssu", 0},
+                    RowCase{"full: one failure, for however long", 3, "ofkfcff", "ussssss", 1},
+                    RowCase{"full in the first probes", 1, "fff", "???", 1},
+                    RowCase{"full, then gone", 3, "offxx", "usssd", 3},
+                    RowCase{"full does not add to others", 3, "oxtf", "usss", 2},
                     RowCase{"terminated while down stays down", 3, "oxxxk", "ussdd", 3}));
 
 TEST(Liveness, CountOfFailuresDoesNotOverflow) {

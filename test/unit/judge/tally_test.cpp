@@ -23,14 +23,15 @@ TEST(Tally, EachProbeHasOneResult) {
   Tally tally;
   for (const Outcome outcome :
        {Outcome::kOk, Outcome::kOk, Outcome::kTimeout, Outcome::kRefused, Outcome::kUnresolved,
-        Outcome::kClosed, Outcome::kTerminated, Outcome::kRejected, Outcome::kGarbled}) {
+        Outcome::kClosed, Outcome::kTerminated, Outcome::kCancelled, Outcome::kFull,
+        Outcome::kRejected, Outcome::kGarbled}) {
     CountProbe(Lasting(1, outcome), tally);
   }
   EXPECT_EQ(tally.succeeded, 2u);
   EXPECT_EQ(tally.timed_out, 1u);
-  EXPECT_EQ(tally.failed, 6u);
-  EXPECT_EQ(tally.durations[0], 9u);
-  EXPECT_EQ(tally.duration_us, 9u);
+  EXPECT_EQ(tally.failed, 8u);
+  EXPECT_EQ(tally.durations[0], 11u);
+  EXPECT_EQ(tally.duration_us, 11u);
 }
 
 TEST(Tally, ABoundBelongsToItsClass) {

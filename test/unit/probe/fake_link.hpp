@@ -3,6 +3,8 @@
 #pragma once
 
 #include <deque>
+#include <memory>
+#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,11 +25,12 @@ struct LinkScript {
   std::vector<Cells> answer{PrimaryCells()};
   int server_version = 150020;
   bool holds_session = false;
+  std::string without_memory;  // the call that gets none, once
 
   std::vector<std::string> calls;
   std::vector<Endpoint> endpoints;
   std::string query;
-  bool is_open = false;
+  int is_open = 0;  // how many links are, of those that follow this script
 
   void Fail(std::deque<LinkStep>& step, Outcome outcome, std::string error) {
     step.push_back(LinkStep::kFailed);
@@ -45,11 +48,11 @@ class FakeLink : public Link {
   static constexpr int kSocket = 42;
 
   explicit FakeLink(LinkScript& script) : script_(script) {}
-  ~FakeLink() override { script_.is_open = false; }
+  ~FakeLink() override { SetOpen(false); }
 
   LinkStep Open(const Endpoint& endpoint) override {
     script_.endpoints.push_back(endpoint);
-    script_.is_open = true;
+    SetOpen(true);
     return Next("open", script_.open, LinkStep::kWantWrite);
   }
   LinkStep Connect() override { return Next("connect", script_.connect, LinkStep::kDone); }
@@ -72,22 +75,34 @@ class FakeLink : public Link {
     return there;
   }
   void Close() override {
-    if (script_.is_open) script_.calls.emplace_back("close");
-    script_.is_open = false;
+    if (open_) script_.calls.emplace_back("close");
+    SetOpen(false);
     failure_ = {};
   }
+  std::unique_ptr<Link> Another() const override { return std::make_unique<FakeLink>(script_); }
 
-  bool HoldsSession() const override { return script_.is_open && script_.holds_session; }
+  bool HoldsSession() const override { return open_ && script_.holds_session; }
 
-  bool is_open() const override { return script_.is_open; }
-  int socket() const override { return script_.is_open ? kSocket : -1; }
-  int server_version() const override { return script_.is_open ? script_.server_version : 0; }
-  std::string peer_address() const override { return script_.is_open ? "192.0.2.1" : ""; }
+  bool is_open() const override { return open_; }
+  int socket() const override { return open_ ? kSocket : -1; }
+  int server_version() const override { return open_ ? script_.server_version : 0; }
+  std::string peer_address() const override { return open_ ? "192.0.2.1" : ""; }
   const LinkFailure& failure() const override { return failure_; }
 
  private:
+  void SetOpen(bool open) {
+    if (open && !open_) ++script_.is_open;
+    // (the test may have begun a new script meanwhile)
+    if (!open && open_ && script_.is_open > 0) --script_.is_open;
+    open_ = open;
+  }
+
   LinkStep Next(const char* call, std::deque<LinkStep>& steps, LinkStep usual) {
     script_.calls.emplace_back(call);
+    if (script_.without_memory == call) {
+      script_.without_memory.clear();
+      throw std::bad_alloc();
+    }
     LinkStep step = usual;
     if (!steps.empty()) {
       step = steps.front();
@@ -104,6 +119,7 @@ class FakeLink : public Link {
   }
 
   LinkScript& script_;
+  bool open_ = false;
   FakeRows rows_;
   LinkFailure failure_;
 };

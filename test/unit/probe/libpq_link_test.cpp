@@ -349,25 +349,49 @@ TEST_F(LibpqLinkTest, EndAfterTheStartupPacketIsClosed) {
 
 TEST_F(LibpqLinkTest, ServerThatDoesNotLetUsInHasRejectedUs) {
   const struct {
+    const char* severity;
     const char* state;
     const char* text;
+    Outcome outcome;
   } rows[] = {
-      {"57P03", "the database system is starting up"},
-      {"28P01", "password authentication failed for user \"monitor\""},
-      {"53300", "sorry, too many clients already"},
-      {"57P01", "terminating connection due to administrator command"},
+      {"FATAL", "57P03", "the database system is starting up", Outcome::kRejected},
+      {"FATAL", "28P01", "password authentication failed for user \"m\"", Outcome::kRejected},
+      {"FATAL", "28000", "no entry: 53300: in it", Outcome::kRejected},
+      {"FATAL", "53300", "sorry, too many clients already", Outcome::kFull},
+      {"FATAL", "57P01", "terminating connection", Outcome::kTerminated},
+      // in its own language, which is not always that of UTF-8
+      {"\u0412\u0410\u0416\u041d\u041e", "53300", "\u0443\u0436\u0435", Outcome::kFull},
+      {"FATALE", "57P03", "il sistema di database si sta avviando", Outcome::kRejected},
+      {"\xC2\xC0\xC6\xCD\xCE", "28000", "\xE4\xEB\xFF", Outcome::kRejected},
+      {"FATAL", "", "nothing but a text", Outcome::kRejected},
+      {"FATAL", "5330", "a state that is none", Outcome::kRejected},
+      {"FATAL", "533000", "nor this", Outcome::kRejected},
   };
   for (const auto& row : rows) {
     SCOPED_TRACE(row.text);
     server_.on_startup = [&](ScriptedServer::Session& session) {
-      session.Send(ErrorResponse("FATAL", row.state, row.text));
+      session.Send(ErrorResponse(row.severity, row.state, row.text));
       session.End();
     };
     client_.Open(Here());
     EXPECT_EQ(Ended(), Stage::kFailed);
-    ExpectFailure(Outcome::kRejected);
+    ExpectFailure(row.outcome);
     EXPECT_NE(client_.failure().error.find(row.text), std::string::npos) << client_.failure().error;
+    if (std::string(row.state).size() == 5) {
+      EXPECT_EQ(client_.failure().error, std::string(row.severity) + ":  " + row.text);
+    }
   }
+}
+
+TEST_F(LibpqLinkTest, AnotherLinkIsOneOfItsOwn) {
+  Connect();
+  const std::unique_ptr<Link> other = client_.link().Another();
+  EXPECT_FALSE(other->is_open());
+  EXPECT_EQ(other->socket(), -1);
+  other->Open(Here());
+  EXPECT_NE(other->socket(), client_.link().socket());
+  other->Close();
+  EXPECT_TRUE(client_.link().is_open());
 }
 
 // "localhost" is ::1 and 127.0.0.1: the address where nobody listens must not hide the server's own
@@ -574,7 +598,17 @@ TEST_F(LibpqLinkTest, EndsAndErrorsAreToldApart) {
        Outcome::kClosed},
       {"database dropped", ErrorResponse("FATAL", "57P04", "dropped"), true, Outcome::kRejected},
       {"query cancelled", ErrorResponse("ERROR", "57014", "statement timeout") + ReadyForQuery(),
-       false, Outcome::kRejected},
+       false, Outcome::kCancelled},
+      {"in the way of recovery", ErrorResponse("ERROR", "40001", "conflict") + ReadyForQuery(),
+       false, Outcome::kCancelled},
+      {"victim of a deadlock", ErrorResponse("ERROR", "40P01", "deadlock") + ReadyForQuery(), false,
+       Outcome::kCancelled},
+      {"in the way of recovery, terminated", ErrorResponse("FATAL", "40001", "conflict"), true,
+       Outcome::kTerminated},
+      {"idle for too long", ErrorResponse("FATAL", "57P05", "idle"), true, Outcome::kTerminated},
+      {"cancelled and ended", ErrorResponse("FATAL", "57014", "lock"), true, Outcome::kRejected},
+      {"cancelled, and then the end", ErrorResponse("ERROR", "57014", "why"), true,
+       Outcome::kClosed},
       {"no such function", ErrorResponse("ERROR", "42883", "no function") + ReadyForQuery(), false,
        Outcome::kRejected},
       {"error after rows", rows + ErrorResponse("ERROR", "22012", "zero") + ReadyForQuery(), false,
@@ -589,6 +623,19 @@ TEST_F(LibpqLinkTest, EndsAndErrorsAreToldApart) {
     Asked(row.bytes, row.then_end);
     ExpectFailure(row.outcome);
   }
+}
+
+TEST_F(LibpqLinkTest, CancelledQueryMayBeAskedAgain) {
+  Asked(
+      RowDescription(1) + DataRow({"x"}) + ErrorResponse("ERROR", "57014", "why") + ReadyForQuery(),
+      false, 1);
+  ExpectFailure(Outcome::kCancelled);
+  server_.on_query = [](ScriptedServer::Session& session) { session.Send(Answer({"y"})); };
+  client_.Ask();
+  ASSERT_EQ(Ended(), Stage::kDone) << client_.failure().error;
+  ASSERT_EQ(client_.link().Answer().rows(), 1u);
+  EXPECT_EQ(client_.link().Answer().Cell(0, 0), "y");
+  EXPECT_EQ(server_.sessions().size(), 1u);
 }
 
 TEST_F(LibpqLinkTest, ErrorShowsTheServersWordsOnly) {
@@ -686,6 +733,32 @@ TEST_F(LibpqLinkTest, ConnectionThatEndsWhileSendingIsClosed) {
   server_.EndSessions();
   EXPECT_EQ(Ended(), Stage::kFailed);
   ExpectFailure(Outcome::kClosed);
+}
+
+// A session may be ended before its first query is read: the server's last words and the end are
+// there before we have begun to ask.
+TEST_F(LibpqLinkTest, LastWordsBeforeTheQuestionAreHeard) {
+  for (const bool in_one_piece : {true, false}) {
+    server_.on_startup = [&](ScriptedServer::Session& session) {
+      const std::string last = ErrorResponse("FATAL", "57P01", "terminating connection");
+      session.Send(in_one_piece ? Welcome() + last : Welcome());
+      session.End();
+    };
+    if (!in_one_piece) {
+      server_.on_startup = [](ScriptedServer::Session& session) { session.Send(Welcome()); };
+    }
+    Connect();
+    ASSERT_FALSE(HasFatalFailure());
+    ScriptedServer::Session& session = *server_.sessions().back();
+    if (!in_one_piece) {
+      session.Send(ErrorResponse("FATAL", "57P01", "terminating connection"));
+      session.End();
+    }
+    ASSERT_TRUE(RunUntil({&server_}, [&] { return !session.open(); }));
+    client_.Ask("SELECT '" + std::string(1 << 20, 'x') + "'");  // also when it cannot be sent
+    EXPECT_EQ(Ended(), Stage::kFailed);
+    ExpectFailure(Outcome::kTerminated);
+  }
 }
 
 // ---- at rest

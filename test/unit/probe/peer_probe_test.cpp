@@ -65,7 +65,7 @@ class PeerProbeTest : public testing::Test {
     EXPECT_EQ(seen.error.empty(), outcome == Outcome::kOk) << seen.error;
     EXPECT_EQ(probe_->state(), State::kResting);
     EXPECT_EQ(probe_->deadline(), 0);
-    EXPECT_EQ(link_.is_open, outcome == Outcome::kOk) << "a failure ends the connection";
+    EXPECT_EQ(link_.is_open, outcome == Outcome::kOk ? 1 : 0) << "a failure ends the connection";
     EXPECT_FALSE(probe_->TakeObservation().has_value()) << "an observation is taken once";
   }
 
@@ -373,12 +373,183 @@ TEST_F(PeerProbeTest, OldConnectionIsRenewed) {
   EXPECT_EQ(link_.Count("open"), 0u);
   Begin(10001);
   EXPECT_EQ(probe_->state(), State::kConnecting);
-  EXPECT_EQ(link_.calls, (std::vector<std::string>{"close", "open"}));
+  EXPECT_EQ(link_.is_open, 2) << "the old one is kept until the new one is made";
   probe_->OnSocket(At(10002));
+  EXPECT_EQ(link_.is_open, 1);
+  EXPECT_EQ(link_.calls, (std::vector<std::string>{"open", "connect", "close", "ask"}));
   probe_->OnSocket(At(10003));
   EXPECT_TRUE(Take().new_connection);
   Begin(20001);  // 1 ms before the new one's age
   EXPECT_EQ(probe_->state(), State::kReading);
+}
+
+class RenewalTest : public PeerProbeTest {
+ protected:
+  RenewalTest() {
+    limits_.conn_max_age_us = 10 * kUsPerSecond;
+    ProbeWell(0);  // connected at 1 ms
+  }
+
+  // The probe that is asked at 20 s, when the connection is too old.
+  void BeginRenewal() {
+    Begin(20000);
+    EXPECT_EQ(link_.Count("open"), 1u);
+  }
+  // Of that probe: it has found the old connection good.
+  void ExpectAskedOnTheOldOne(std::int64_t asked_ms) {
+    EXPECT_EQ(probe_->state(), State::kReading);
+    EXPECT_EQ(probe_->deadline(), At(21000)) << "no more time than any probe";
+    probe_->OnSocket(At(asked_ms + 2));
+    const Observation seen = Take();
+    ExpectResting(seen, Outcome::kOk, asked_ms + 2);
+    EXPECT_FALSE(seen.new_connection);
+    EXPECT_EQ(seen.asked, At(asked_ms));
+    EXPECT_EQ(link_.Count("open"), 1u);
+  }
+};
+
+TEST_F(RenewalTest, ServerThatRunsButTakesNoNewSessionIsAskedOnTheOldOne) {
+  for (const Outcome outcome : {Outcome::kFull, Outcome::kTerminated}) {
+    link_ = LinkScript{};
+    UseHost(PlaceKind::kAddress, "192.0.2.1");
+    ProbeWell(0);
+    link_.Fail(link_.connect, outcome, "sorry");
+    BeginRenewal();
+    probe_->OnSocket(At(20100));
+    ExpectAskedOnTheOldOne(20100);
+  }
+}
+
+TEST_F(RenewalTest, IsTriedAgainAfterAnotherAge) {
+  link_.Fail(link_.connect, Outcome::kFull, "sorry");
+  BeginRenewal();
+  probe_->OnSocket(At(20100));
+  ExpectAskedOnTheOldOne(20100);
+  link_.calls.clear();
+  Begin(30099);
+  EXPECT_EQ(link_.calls, (std::vector<std::string>{"ask"}));
+  probe_->OnSocket(At(30099));
+  Take();
+  Begin(30100);
+  EXPECT_EQ(link_.Count("open"), 1u);
+}
+
+TEST_F(RenewalTest, SilenceOfTheNewConnectionLeavesTimeForTheOldOne) {
+  BeginRenewal();
+  EXPECT_EQ(probe_->deadline(), At(20500));
+  link_.holds_session = true;
+  probe_->OnDeadline(At(20500));
+  ExpectAskedOnTheOldOne(20500);
+}
+
+TEST_F(RenewalTest, WhatFailsHereIsNotThePeersFault) {
+  link_.Fail(link_.open, Outcome::kClosed, "too many open files");
+  BeginRenewal();
+  ExpectAskedOnTheOldOne(20000);
+}
+
+TEST_F(RenewalTest, EvidenceCountsWhateverTheOldConnectionWouldSay) {
+  const struct {
+    std::deque<LinkStep> LinkScript::*step;
+    Outcome outcome;
+  } rows[] = {{&LinkScript::open, Outcome::kRefused},
+              {&LinkScript::connect, Outcome::kRefused},
+              {&LinkScript::connect, Outcome::kRejected},
+              {&LinkScript::connect, Outcome::kClosed},
+              {&LinkScript::connect, Outcome::kGarbled}};
+  for (const auto& row : rows) {
+    SCOPED_TRACE(static_cast<int>(row.outcome));
+    link_ = LinkScript{};
+    UseHost(PlaceKind::kAddress, "192.0.2.1");
+    ProbeWell(0);
+    link_.Fail(link_.*row.step, row.outcome, "no");
+    BeginRenewal();
+    probe_->OnSocket(At(20001));
+    const Observation seen = Take();
+    EXPECT_EQ(seen.outcome, row.outcome);
+    EXPECT_EQ(seen.error, "no");
+    EXPECT_EQ(link_.is_open, 0) << "neither connection is left behind";
+  }
+}
+
+TEST_F(RenewalTest, OldConnectionThatIsDeadTooIsAFailureLikeAnyOther) {
+  link_.Fail(link_.connect, Outcome::kFull, "sorry");
+  link_.Fail(link_.ask, Outcome::kClosed, "died");
+  link_.Fail(link_.connect, Outcome::kFull, "still full");
+  BeginRenewal();
+  probe_->OnSocket(At(20100));
+  EXPECT_EQ(probe_->state(), State::kConnecting) << "replaced once";
+  probe_->OnSocket(At(20200));
+  const Observation seen = Take();
+  ExpectResting(seen, Outcome::kFull, 20200);
+  EXPECT_EQ(seen.error, "still full");
+}
+
+TEST_F(RenewalTest, OldConnectionThatIsSilentTooIsATimeout) {
+  BeginRenewal();
+  probe_->OnDeadline(At(20500));
+  probe_->OnDeadline(At(21000));
+  ExpectResting(Take(), Outcome::kTimeout, 21000);
+}
+
+TEST_F(RenewalTest, NewConnectionOfANameIsResolvedAnew) {
+  UseHost(PlaceKind::kName, "db1");
+  ProbeWell(0);
+  Begin(20000);
+  EXPECT_TRUE(probe_->needs_addresses());
+  EXPECT_EQ(probe_->wants().fd, -1);
+  EXPECT_EQ(link_.is_open, 1);
+  probe_->OnDeadline(At(20250));
+  EXPECT_EQ(probe_->state(), State::kConnecting) << "with the address of before";
+  EXPECT_EQ(probe_->deadline(), At(20625));
+  probe_->OnDeadline(At(20625));
+  ExpectAskedOnTheOldOne(20625);
+}
+
+// ---------------------------------------------------------------- cancelled queries
+
+TEST_F(PeerProbeTest, CancelledQueryIsAskedAgain) {
+  ProbeWell(0);
+  link_.Fail(link_.read, Outcome::kCancelled, "cancelled");
+  Begin(1000);
+  probe_->OnSocket(At(1005));
+  EXPECT_EQ(probe_->state(), State::kReading);
+  EXPECT_EQ(probe_->deadline(), At(2000)) << "no more time than any probe";
+  EXPECT_FALSE(probe_->TakeObservation().has_value());
+  probe_->OnSocket(At(1008));
+  const Observation seen = Take();
+  ExpectResting(seen, Outcome::kOk, 1008);
+  EXPECT_EQ(seen.asked, At(1005)) << "the facts are those of the second question";
+  EXPECT_FALSE(seen.new_connection);
+  EXPECT_EQ(link_.calls, (std::vector<std::string>{"ask", "read", "ask", "read"}));
+}
+
+TEST_F(PeerProbeTest, QueryThatIsCancelledAgainAndAgainIsGivenUp) {
+  for (int round = 0; round < 2; ++round) {
+    ProbeWell(10000 * round);
+    for (int i = 0; i < 6; ++i) link_.Fail(link_.read, Outcome::kCancelled, "cancelled");
+    Begin(10000 * round + 1000);
+    for (int i = 0; i < 6; ++i) probe_->OnSocket(At(10000 * round + 1001 + i));
+    ExpectResting(Take(), Outcome::kCancelled, 10000 * round + 1006);
+    EXPECT_EQ(link_.Count("ask"), 6u);
+  }
+}
+
+// A server that hangs cancels the query itself, by statement_timeout, when the probe is over: what
+// the next probe hears first is no answer yet.
+TEST_F(PeerProbeTest, HungQueryThatIsCancelledIsAskedAgainAndTheNextSilenceCounts) {
+  ProbeWell(0);
+  link_.holds_session = true;
+  for (int round = 1; round <= 5; ++round) {
+    if (round > 1) link_.Fail(link_.read, Outcome::kCancelled, "statement timeout");
+    Begin(1000 * round);
+    if (round > 1) probe_->OnSocket(At(1000 * round + 10));
+    EXPECT_EQ(probe_->state(), State::kReading);
+    probe_->OnDeadline(At(1000 * round + 1000));
+    EXPECT_EQ(Take().outcome, Outcome::kTimeout) << round;
+  }
+  EXPECT_EQ(link_.Count("ask"), 5u);
+  EXPECT_EQ(link_.Count("open"), 0u);
 }
 
 TEST_F(PeerProbeTest, AgeZeroMeansAConnectionForEachProbe) {
@@ -409,6 +580,54 @@ TEST_F(PeerProbeTest, ConnectionLostAtRestIsNoticedAndIsNoFailure) {
 
   Begin(300);
   EXPECT_FALSE(probe_->lost_connection());
+  EXPECT_EQ(probe_->state(), State::kConnecting);
+}
+
+// ---------------------------------------------------------------- without memory
+
+TEST_F(PeerProbeTest, ProbeWithoutMemoryFailsAndTheNextOneStartsClean) {
+  for (const char* call : {"open", "connect", "ask", "flush", "read"}) {
+    SCOPED_TRACE(call);
+    link_ = LinkScript{};
+    UseHost(PlaceKind::kAddress, "192.0.2.1");
+    link_.ask = {LinkStep::kWantWrite};
+    link_.holds_session = true;  // it must not be waited for
+    link_.without_memory = call;
+    Begin(0);
+    for (int turn = 0; turn < 3 && probe_->state() != State::kResting; ++turn) {
+      probe_->OnSocket(At(5));
+    }
+    const Observation seen = Take();
+    ExpectResting(seen, Outcome::kClosed, call == std::string("open") ? 0 : 5);
+    EXPECT_EQ(seen.error, "out of memory");
+    link_.ask.clear();
+    ProbeWell(100);
+  }
+}
+
+TEST_F(PeerProbeTest, RenewalWithoutMemoryLeavesNothingOpen) {
+  limits_.conn_max_age_us = 10 * kUsPerSecond;
+  for (const char* call : {"open", "connect"}) {
+    SCOPED_TRACE(call);
+    ProbeWell(0);
+    link_.without_memory = call;
+    Begin(20000);
+    if (call == std::string("connect")) probe_->OnSocket(At(20000));
+    ExpectResting(Take(), Outcome::kClosed, 20000);
+  }
+}
+
+TEST_F(PeerProbeTest, ResumedProbeWithoutMemoryIsNotResumedAgain) {
+  ProbeWell(0);
+  link_.holds_session = true;
+  Begin(1000);
+  probe_->OnDeadline(At(2000));
+  EXPECT_EQ(Take().outcome, Outcome::kTimeout);
+  Begin(2000);
+  link_.without_memory = "read";
+  probe_->OnSocket(At(2001));
+  ExpectResting(Take(), Outcome::kClosed, 2001);
+  Begin(2100);
   EXPECT_EQ(probe_->state(), State::kConnecting);
 }
 
