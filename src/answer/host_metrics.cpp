@@ -13,7 +13,6 @@
 #include "answer/metrics_text.hpp"
 #include "answer/standing.hpp"
 #include "base/fixed_text.hpp"
-#include "judge/tally.hpp"
 #include "publish/snapshot.h"
 
 namespace pg_status {
@@ -155,27 +154,12 @@ void AppendChecks(const Hosts& hosts, std::string& out) {
   }
 }
 
-std::string BoundText(std::size_t duration_class) {
-  if (duration_class == kDurationBoundsUs.size()) return "+Inf";
-  return fmt::format("{}", static_cast<double>(kDurationBoundsUs[duration_class]) /
-                               static_cast<double>(kUsPerSecond));
-}
-
-// A bucket of the format holds all that is shorter, too.
 void AppendDurations(const Hosts& hosts, std::string& out) {
   AppendMetricHead("poll_duration_seconds", kHistogram, "How long checks of the host took.", out);
   for (const PgstHost& host : hosts) {
-    std::uint64_t so_far = 0;
-    for (std::size_t i = 0; i < kDurationClasses; ++i) {
-      so_far += host.tally.durations[i];
-      AppendMetricSample("poll_duration_seconds_bucket",
-                         {{"host", HostName(host)}, {"le", BoundText(i)}}, std::to_string(so_far),
-                         out);
-    }
-    AppendMetricSample("poll_duration_seconds_sum", {{"host", HostName(host)}},
-                       MetricSeconds(host.tally.duration_us), out);
-    AppendMetricSample("poll_duration_seconds_count", {{"host", HostName(host)}},
-                       std::to_string(so_far), out);
+    const MetricLabel label{"host", HostName(host)};
+    AppendMetricDurations("poll_duration_seconds", &label, host.tally.durations,
+                          host.tally.duration_us, out);
   }
 }
 

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "publish/snapshot.h"
+
 #include "base/cpp_only.hpp"
 
 namespace pg_status {
@@ -35,5 +37,11 @@ struct MetricLabel {
 
 void AppendMetricSample(std::string_view name, std::initializer_list<MetricLabel> labels,
                         std::string_view value, std::string& out);
+
+// The samples of a histogram of durations, counted in the classes of judge/tally.hpp. label:
+// nullptr for none.
+void AppendMetricDurations(std::string_view name, const MetricLabel* label,
+                           const std::uint64_t (&classes)[PGST_DURATION_CLASSES],
+                           std::uint64_t total_us, std::string& out);
 
 }  // namespace pg_status

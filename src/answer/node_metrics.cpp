@@ -121,6 +121,16 @@ void AppendNodeFamily(const World& world, const NodeFamily& family, std::string&
   AppendMetricSample(family.name, {}, value, out);
 }
 
+void AppendLateness(const PgstSnapshot& snapshot, std::string& out) {
+  AppendMetricHead("poll_lateness_seconds", kHistogram,
+                   "By how much checks of hosts began later than they should have.", out);
+  AppendMetricDurations("poll_lateness_seconds", nullptr, snapshot.lateness, snapshot.lateness_us,
+                        out);
+  AppendMetricHead("poll_lateness_max_seconds", kGauge,
+                   "The longest of these within the last one to two minutes.", out);
+  AppendMetricSample("poll_lateness_max_seconds", {}, MetricSeconds(snapshot.lateness_max_us), out);
+}
+
 void AppendRequests(const Traffic& traffic, std::string& out) {
   if (traffic.requests().empty()) return;
   constexpr std::string_view kName = "requests_total";
@@ -147,6 +157,7 @@ void AppendNodeMetrics(const World& world, std::string_view version, const Traff
                        std::string& out) {
   AppendBuildInfo(world, version, out);
   for (const NodeFamily& family : kNodeFamilies) AppendNodeFamily(world, family, out);
+  if (IsPublished(world)) AppendLateness(*world.snapshot, out);
   AppendRequests(traffic, out);
   for (const PortFamily& family : kPortFamilies) AppendPortFamily(traffic, family, out);
 }

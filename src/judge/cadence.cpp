@@ -6,6 +6,15 @@
 namespace pg_status {
 namespace {
 
+// For this long after the last news the next ones are likely to be near: a failover takes seconds,
+// and a minute when somebody waits for leases to run out. Later the interval grows with the
+// silence.
+constexpr std::int64_t kEagerForUs = 60 * kUsPerSecond;
+constexpr std::int64_t kSilencePerInterval = 600;
+
+// When all hosts are asked eagerly, no more than 2,000 of them a second.
+constexpr std::int64_t kEagerUsPerHost = 500;
+
 // Something is wrong that concerns everybody: the next primary may turn up at any host.
 bool ClusterInDoubt(const ClusterVerdict& cluster) {
   if (!cluster.primary || cluster.live_primaries > 1) return true;
@@ -34,17 +43,79 @@ bool IsBetterSpared(const HostVerdict& host) {
           host.last_outcome == Outcome::kGarbled);
 }
 
+// `interval`, or longer when nothing has happened for a while. It doubles instead of growing
+// steadily, because turns of a changing interval are not spread.
+std::int64_t SlowedDown(std::int64_t interval, std::int64_t silence_us, const Limits& limits) {
+  if (silence_us > kEagerForUs) {
+    const std::int64_t wanted = silence_us / kSilencePerInterval;
+    while (interval < limits.poll_interval_us && 2 * interval <= wanted) interval *= 2;
+  }
+  return std::min(interval, limits.poll_interval_us);
+}
+
+std::int64_t SuspectInterval(const HostVerdict& host, const Limits& limits, MonoUs started) {
+  return SlowedDown(limits.fast_poll_interval_us, started - host.last_change, limits);
+}
+
+// Of all hosts, while the cluster is in doubt.
+std::int64_t EagerInterval(std::size_t hosts, const Limits& limits, std::int64_t silence_us) {
+  const auto bearable = static_cast<std::int64_t>(hosts) * kEagerUsPerHost;
+  return SlowedDown(std::max(limits.fast_poll_interval_us, bearable), silence_us, limits);
+}
+
+// Timers keep time to a millisecond, so a probe may start a little before its turn. That is not to
+// be taken for a probe long before its turn, which would be due at once.
+constexpr std::int64_t kTimerStepUs = 2 * kUsPerMs;
+
+// Where in a span of time host `index` has its place when all are spread evenly over it. A few of
+// them share a place, where there are many: to get up for each would cost more than to ask.
+constexpr std::int64_t kPlaceUs = 10 * kUsPerMs;
+
+std::int64_t Place(std::int64_t span, std::size_t index, std::size_t hosts) {
+  const std::int64_t place =
+      span * static_cast<std::int64_t>(index) / static_cast<std::int64_t>(hosts);
+  return place - place % kPlaceUs;
+}
+
+// Hosts take turns, evenly spread over the interval: the last turn of one of them that is not later
+// than `latest`. Turns do not depend on when the host was asked before, so nothing drifts.
+MonoUs TurnUpTo(MonoUs latest, std::int64_t interval, std::size_t index, std::size_t hosts) {
+  if (interval <= 0) return latest;
+  const std::int64_t since = (latest - Place(interval, index, hosts)) % interval;
+  return latest - (since < 0 ? since + interval : since);
+}
+
 }  // namespace
 
 MonoUs NextProbe(const ClusterVerdict& cluster, std::size_t index, const Limits& limits,
-                 MonoUs started, MonoUs ended) {
+                 MonoUs started, MonoUs ended, MonoUs news) {
   const HostVerdict& host = cluster.hosts[index];
   if (started == 0 || FirstInterruption(host, limits)) return ended;
-  const bool fast =
-      (host.liveness == Liveness::kSuspect || ClusterInDoubt(cluster)) && !IsBetterSpared(host);
-  const MonoUs interval = fast ? std::min(limits.fast_poll_interval_us, limits.poll_interval_us)
-                               : limits.poll_interval_us;
-  return std::max(started + interval, ended);
+  if (host.liveness == Liveness::kSuspect && !IsBetterSpared(host)) {
+    return std::max(started + SuspectInterval(host, limits, started), ended);
+  }
+  const std::size_t hosts = cluster.hosts.size();
+  const bool eager = ClusterInDoubt(cluster) && !IsBetterSpared(host);
+  const std::int64_t interval =
+      eager ? EagerInterval(hosts, limits, started - news) : limits.poll_interval_us;
+  const MonoUs turn = TurnUpTo(started + interval + kTimerStepUs, interval, index, hosts);
+  if (turn >= ended) return turn;
+  // The probe outlasted the turn. Of many such probes the next ones are spread over what is left.
+  const std::int64_t left = started + interval - ended;
+  return left > 0 ? ended + Place(left, index, hosts) : ended;
+}
+
+std::int64_t ConnectionAge(std::size_t index, std::size_t hosts, const Limits& limits) {
+  const std::int64_t half = limits.conn_max_age_us / 2;
+  const auto share = static_cast<double>(index + 1) / static_cast<double>(hosts);
+  return limits.conn_max_age_us - half +
+         static_cast<std::int64_t>(static_cast<double>(half) * share);
+}
+
+MonoUs LastNews(const ClusterVerdict& cluster) {
+  MonoUs last = 0;
+  for (const HostVerdict& host : cluster.hosts) last = std::max(last, host.last_change);
+  return last;
 }
 
 }  // namespace pg_status

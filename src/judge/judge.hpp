@@ -39,14 +39,36 @@ void JudgeCluster(ClusterVerdict& cluster, const std::vector<HostEntry>& entries
                   const Limits& limits, const ServerRun& own, MonoUs now);
 
 // When the next probe of host `index` should start, given when its last one started and ended (0 =
-// never probed: now). poll_interval start to start; fast_poll_interval while the host is suspect,
-// while no primary is known, while the primary is suspect or several hosts claim the role (but not
-// for a host that is full, or down and answers "no" each time, to spare its log); and at once after
-// the first kTerminated or kCancelled of a row (but not right after a success: a server that ends
-// every session must not be asked without a pause). Never before `ended`; overruns do not
-// accumulate.
+// never probed: now). `news`: when something happened last that may lead to more (LastNews, new
+// settings, a promotion here).
+//
+//   the host is suspect   fast_poll_interval after the start of the last probe; at once after the
+//                         first kTerminated or kCancelled of a row (but not right after a success:
+//                         a server that ends every session must not be asked without a pause)
+//   cluster in doubt      no primary is known, or it is suspect, or several hosts claim the role:
+//                         each fast_poll_interval (of more hosts than it has half milliseconds:
+//                         each so many half milliseconds). But not a host that is down and answers
+//                         "no" each time, to spare its log
+//   otherwise, or full    each poll_interval
+//
+// The fast intervals hold for a minute after the news (of a suspect host: after it became so). In
+// longer silence they are doubled for as long as they are no longer than a 600th of it, up to
+// poll_interval: a cluster without a primary for hours is asked at leisure, and what then happens
+// is noticed with a delay that is small against the time that went before.
+//
+// Where all hosts are asked in the same interval they take turns, evenly spread over it. The first
+// turn after another rhythm comes sooner than the interval, never later; from then on it is start
+// to start. Never before `ended`; overruns do not accumulate.
 MonoUs NextProbe(const ClusterVerdict& cluster, std::size_t index, const Limits& limits,
-                 MonoUs started, MonoUs ended);
+                 MonoUs started, MonoUs ended, MonoUs news);
+
+// At what age a kept connection to host `index` of so many `hosts` is renewed: between a half and
+// the whole of conn_max_age, another one for each host. Connections that were made at once are not
+// renewed at once.
+std::int64_t ConnectionAge(std::size_t index, std::size_t hosts, const Limits& limits);
+
+// The last time that liveness or role of any host changed; 0 never.
+MonoUs LastNews(const ClusterVerdict& cluster);
 
 // One line per change of verdict: host, from, to, why. Nothing when nothing changed. A repeated
 // failure is counted and told when it ends. Where three nodes or more have a vote, a host that this

@@ -13,6 +13,8 @@ std::size_t ClassOf(std::int64_t duration_us) {
   return static_cast<std::size_t>(std::distance(kDurationBoundsUs.begin(), bound));
 }
 
+constexpr std::int64_t kMinuteUs = 60 * kUsPerSecond;
+
 }  // namespace
 
 void CountProbe(const Observation& observation, Tally& tally) {
@@ -32,6 +34,26 @@ void CountProbe(const Observation& observation, Tally& tally) {
       std::max<std::int64_t>(observation.finished - observation.started, 0);
   tally.duration_us += static_cast<std::uint64_t>(duration_us);
   ++tally.durations[ClassOf(duration_us)];
+}
+
+void CountLateness(std::int64_t late_us, MonoUs now, Lateness& lateness) {
+  late_us = std::max<std::int64_t>(late_us, 0);
+  if (now - lateness.minute_began >= kMinuteUs) {
+    const bool just_before = now - lateness.minute_began < 2 * kMinuteUs;
+    lateness.longest_before_us = just_before ? lateness.longest_us : 0;
+    lateness.longest_us = 0;
+    lateness.minute_began = now;
+  }
+  lateness.longest_us = std::max(lateness.longest_us, late_us);
+  lateness.total_us += static_cast<std::uint64_t>(late_us);
+  ++lateness.probes[ClassOf(late_us)];
+}
+
+std::int64_t LongestLateness(const Lateness& lateness, MonoUs now) {
+  const std::int64_t age = now - lateness.minute_began;
+  if (age >= 2 * kMinuteUs) return 0;
+  if (age >= kMinuteUs) return lateness.longest_us;
+  return std::max(lateness.longest_us, lateness.longest_before_us);
 }
 
 }  // namespace pg_status

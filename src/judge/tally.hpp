@@ -1,5 +1,6 @@
 // How the probes of one host went, counted for as long as the poller knows the host. Counts only
-// rise; a host that is taken off the list and comes back begins anew.
+// rise; a host that is taken off the list and comes back begins anew. And how punctual the poller
+// itself is, counted for all hosts together for as long as it runs.
 #pragma once
 
 #include <array>
@@ -32,5 +33,21 @@ struct Tally {
 };
 
 void CountProbe(const Observation& observation, Tally& tally);
+
+// By how much probes began later than they should have. The longest is that of the last one to two
+// minutes: a maximum that never falls again tells nothing of today.
+struct Lateness {
+  std::uint64_t total_us = 0;
+  std::array<std::uint64_t, kDurationClasses> probes{};  // in each class
+  std::int64_t longest_us = 0;                           // in the minute that runs
+  std::int64_t longest_before_us = 0;                    // in the minute before
+  MonoUs minute_began = 0;
+};
+
+// A probe began `late_us` after its time (negative counts as 0). `now` never goes back.
+void CountLateness(std::int64_t late_us, MonoUs now, Lateness& lateness);
+
+// Microseconds; 0 while nothing was counted for two minutes.
+std::int64_t LongestLateness(const Lateness& lateness, MonoUs now);
 
 }  // namespace pg_status

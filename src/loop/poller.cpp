@@ -19,10 +19,16 @@ constexpr std::int64_t kMinProbeGapUs = 20 * kUsPerMs;
 // Descriptors that are no host's: the resolver's, the loop's own, the server's.
 constexpr std::size_t kOtherFds = 128;
 
-// Judging looks at all hosts; with many of them, observations are gathered for a moment first.
+// Judging looks at all hosts; with many of them, observations are gathered for a moment first. And
+// when the machine is so busy that judging takes long, more of the time there is goes to asking.
 constexpr std::int64_t kGatherUsPerHost = 50;
-constexpr std::int64_t kMaxGatherUs = 50 * kUsPerMs;
+constexpr std::int64_t kGatherPerJudging = 4;
+constexpr std::int64_t kMaxGatherUs = 1 * kUsPerSecond;
 constexpr std::size_t kGatherFromHosts = 32;
+
+// How long a step may serve hosts before others have their turn: what a thousand connections need
+// at once is more than that, and on a busy machine it takes many times longer still.
+constexpr std::int64_t kServeUs = 20 * kUsPerMs;
 
 // How wrong the wall-clock times that are shown may be.
 constexpr std::int64_t kMaxWallErrorUs = 100 * kUsPerMs;
@@ -72,6 +78,7 @@ void Poller::RefuseSettings() {
 void Poller::Apply(PollerSettings settings) {
   if (!settings.connection.wants_gss) ShutOutKerberos();
   loop_.Reserve(settings.max_hosts + kOtherFds);
+  news_ = EventLoop::Now();
   ReplacePeers(settings.hosts, settings.connection, settings.connection == settings_.connection);
   const bool same_timeout = settings.limits.poll_timeout_us == settings_.limits.poll_timeout_us;
   settings_ = std::move(settings);
@@ -122,6 +129,7 @@ void Poller::ReplacePeers(const std::vector<HostEntry>& hosts, const ConnectionO
     StopWatching(*peer);
     if (resolver_) resolver_->Forget(peer.get());
   }
+  LineUpAnew();
 }
 
 // The system's resolver settings may be what has changed, so they are read anew with ours.
@@ -165,15 +173,25 @@ void Poller::WarnOfFence() {
 }
 
 void Poller::ProbeNow() {
-  const MonoUs now = EventLoop::Now();
+  news_ = EventLoop::Now();
   for (const auto& peer : peers_) {
-    if (peer->probe.state() == PeerProbe::State::kResting) Begin(*peer, now);
+    if (peer->probe.state() != PeerProbe::State::kResting || peer->timer_fired) continue;
+    peer->due = news_;
+    peer->timer_fired = true;
+    Queue(*peer);
   }
 }
 
 void Poller::Step() {
+  // After a few rounds of serving and looking again, the world outside of this loop has its turn.
+  constexpr int kRounds = 4;
+  const MonoUs until = EventLoop::Now() + kServeUs;
   try {
-    loop_.Run();
+    for (int round = 0; round < kRounds && EventLoop::Now() < until; ++round) {
+      loop_.Run();
+      if (first_in_line_ == nullptr) break;
+      ServeLine(until);
+    }
   } catch (...) {
     // A callback was cut short, perhaps before it set its host's timer: no host may drop out of the
     // round for that.
@@ -184,12 +202,52 @@ void Poller::Step() {
   }
 }
 
+// ---------------------------------------------------------------- the line
+
+void Poller::Queue(Peer& peer) {
+  if (peer.in_line) return;
+  peer.in_line = true;
+  peer.next_in_line = nullptr;
+  (last_in_line_ != nullptr ? last_in_line_->next_in_line : first_in_line_) = &peer;
+  last_in_line_ = &peer;
+}
+
+Poller::Peer* Poller::TakeFirst() {
+  Peer* const peer = first_in_line_;
+  if (peer == nullptr) return nullptr;
+  first_in_line_ = peer->next_in_line;
+  if (first_in_line_ == nullptr) last_in_line_ = nullptr;
+  peer->in_line = false;
+  return peer;
+}
+
+void Poller::ServeLine(MonoUs until) {
+  while (Peer* const peer = TakeFirst()) {
+    const bool fired = std::exchange(peer->timer_fired, false);
+    if (std::exchange(peer->socket_ready, false)) {
+      SocketReady(*peer);
+    } else if (fired) {
+      Fired(*peer);
+    }
+    if (EventLoop::Now() >= until) return;
+  }
+}
+
+// Hosts have gone, perhaps out of the middle of the line.
+void Poller::LineUpAnew() {
+  first_in_line_ = last_in_line_ = nullptr;
+  for (const auto& peer : peers_) {
+    peer->in_line = false;
+    if (peer->timer_fired || peer->socket_ready) Queue(*peer);
+  }
+}
+
 // ---------------------------------------------------------------- one host
 
 void Poller::Fired(Peer& peer) {
-  peer.armed_for = kNotArmed;
   const MonoUs now = EventLoop::Now();
   if (peer.probe.state() == PeerProbe::State::kResting) {
+    CountLateness(now - peer.due, now, lateness_);
     Begin(peer, now);
     return;
   }
@@ -198,18 +256,22 @@ void Poller::Fired(Peer& peer) {
   AfterMove(peer);
 }
 
-// libpq may close its socket, or replace it by another one of the same number, in almost any call.
-// The watcher goes first, always, and is made anew for what the probe waits for afterwards.
+// An answer that lay there before we looked counts, however late we are; but a host that says a
+// little now and then does not get more time for that.
 void Poller::SocketReady(Peer& peer) {
-  StopWatching(peer);
-  peer.probe.OnSocket(EventLoop::Now());
+  const MonoUs now = EventLoop::Now();
+  peer.probe.OnSocket(now);
+  const bool resting = peer.probe.state() == PeerProbe::State::kResting;
+  if (!resting && now >= peer.probe.deadline()) peer.probe.OnDeadline(now);
   AfterMove(peer);
 }
 
 void Poller::Begin(Peer& peer, MonoUs now) {
   peer.started = now;
   StopWatching(peer);
-  peer.probe.Begin(now, settings_.limits);
+  Limits limits = settings_.limits;
+  limits.conn_max_age_us = ConnectionAge(peer.index, peers_.size(), limits);
+  peer.probe.Begin(now, limits);
   AfterMove(peer);
 }
 
@@ -243,9 +305,14 @@ void Poller::WatchSocket(Peer& peer) {
   if (wants.fd < 0 || events == 0) return;
   peer.watch = loop_.NewPoll(wants.fd, &peer);
   if (!peer.watch) return;  // the deadline ends this probe
+  // libpq may close its socket, or replace it by another one of the same number, in almost any
+  // call. So the watcher goes before the call, always, and is made anew for what the probe waits
+  // for afterwards.
   uv_poll_start(peer.watch.get(), events, [](uv_poll_t* handle, int /*status*/, int /*ready*/) {
     auto* ready = static_cast<Peer*>(handle->data);
-    ready->poller.loop_.Guard([&] { ready->poller.SocketReady(*ready); });
+    ready->poller.StopWatching(*ready);
+    ready->socket_ready = true;
+    ready->poller.Queue(*ready);
   });
   loop_.WatchersChanged();
 }
@@ -259,11 +326,12 @@ void Poller::Collect(Peer& peer) {
 }
 
 void Poller::Schedule(Peer& peer) {
+  if (peer.timer_fired) return;  // it stands in line
   if (peer.probe.state() != PeerProbe::State::kResting) {
     Arm(peer, peer.probe.deadline());
     return;
   }
-  MonoUs next = NextProbe(cluster_, peer.index, settings_.limits, peer.started, peer.ended);
+  MonoUs next = NextProbe(cluster_, peer.index, settings_.limits, peer.started, peer.ended, news_);
   // The end of a kept connection is news: ask at once, but not in a circle.
   if (peer.probe.lost_connection()) {
     next = std::min(next, peer.started + settings_.limits.fast_poll_interval_us);
@@ -275,9 +343,12 @@ void Poller::Schedule(Peer& peer) {
 void Poller::Arm(Peer& peer, MonoUs when) {
   if (when == peer.armed_for) return;
   peer.armed_for = when;
+  peer.due = std::max(when, EventLoop::Now());
   ArmTimer(peer.timer.get(), when, [](uv_timer_t* timer) {
     auto* due = static_cast<Peer*>(timer->data);
-    due->poller.loop_.Guard([&] { due->poller.Fired(*due); });
+    due->armed_for = kNotArmed;
+    due->timer_fired = true;
+    due->poller.Queue(*due);
   });
 }
 
@@ -288,7 +359,8 @@ void Poller::ScheduleJudgement(MonoUs earliest) {
   judgement_due_ = true;
   MonoUs when = std::max(EventLoop::Now(), earliest);
   if (peers_.size() >= kGatherFromHosts) {
-    const auto gather = static_cast<std::int64_t>(peers_.size()) * kGatherUsPerHost;
+    const auto gather = std::max(static_cast<std::int64_t>(peers_.size()) * kGatherUsPerHost,
+                                 kGatherPerJudging * judging_took_);
     when = std::max(when, last_judged_ + std::min(gather, kMaxGatherUs));
   }
   ArmTimer(judge_timer_.get(), when, [](uv_timer_t* timer) {
@@ -302,6 +374,7 @@ void Poller::Judge() {
   const MonoUs now = EventLoop::Now();
   last_judged_ = now;
   JudgeCluster(cluster_, settings_.hosts, settings_.limits, settings_.local.own, now);
+  news_ = std::max(news_, LastNews(cluster_));
   for (LogLine& line : DescribeChanges(told_, cluster_, settings_.hosts, settings_.fence)) {
     Log(std::move(line));
   }
@@ -310,6 +383,7 @@ void Poller::Judge() {
   Publish(now);
   // What was learned of one host may make another one urgent.
   for (const auto& peer : peers_) Schedule(*peer);
+  judging_took_ = EventLoop::Now() - now;
 }
 
 // The wall clock and the monotonic one are read a moment apart, and drift. One distance between the
@@ -327,6 +401,7 @@ void Poller::Publish(MonoUs now) {
   auto* snapshot = reinterpret_cast<PgstSnapshot*>(snapshot_memory_.data());
   settings_.local.reloads = reloads_;
   settings_.local.reload_refused = reload_refused_;
+  settings_.local.lateness = lateness_;
   BuildSnapshot(cluster_, settings_.hosts, settings_.limits, settings_.local, now, WallTime(now),
                 *snapshot);
   snapshot_new_ = true;

@@ -1,6 +1,10 @@
 // The poller: drives one PeerProbe per host on the event loop, has their observations judged, and
 // keeps the snapshot and the log lines that result. It decides nothing about hosts itself: when to
 // ask is judge's NextProbe, what to believe is JudgeCluster.
+//
+// Timers and sockets only put a host in line; the line is served for a short time in each step. So
+// however many hosts have something to say at once, and however little of a processor there is, the
+// one who calls Step() gets back to its other duties.
 #pragma once
 
 #include <cstdint>
@@ -48,10 +52,11 @@ class Poller {
   // Asks every host now, whatever its turn.
   void ProbeNow();
 
-  // Runs what is due, without waiting. After std::bad_alloc it may be called again.
+  // Does what is due, without waiting, and not for long: what is left over makes timeout_ms() 0.
+  // After std::bad_alloc it may be called again.
   void Step();
   int fd() const { return loop_.fd(); }
-  int timeout_ms() { return loop_.timeout_ms(); }
+  int timeout_ms() { return first_in_line_ != nullptr ? 0 : loop_.timeout_ms(); }
 
   // A new snapshot since the last call, or nullptr.
   const PgstSnapshot* TakeSnapshot();
@@ -73,12 +78,22 @@ class Poller {
     PeerProbe probe;
     TimerHandle timer;  // the next probe's start, or the running one's deadline
     MonoUs armed_for = kNotArmed;
+    MonoUs due = 0;  // when the timer should fire; later than armed_for if that was past already
     PollHandle watch;
     MonoUs started = 0;
     MonoUs ended = 0;
     bool looking_up = false;  // the resolver has its name
+    // What it stands in line for, and who is behind it.
+    bool timer_fired = false;
+    bool socket_ready = false;
+    bool in_line = false;
+    Peer* next_in_line = nullptr;
   };
 
+  void Queue(Peer& peer);
+  Peer* TakeFirst();
+  void ServeLine(MonoUs until);
+  void LineUpAnew();
   void Fired(Peer& peer);
   void SocketReady(Peer& peer);
   void Begin(Peer& peer, MonoUs now);
@@ -105,10 +120,15 @@ class Poller {
   std::unique_ptr<Resolver> resolver_;
   TimerHandle judge_timer_;
   std::vector<std::unique_ptr<Peer>> peers_;
+  Peer* first_in_line_ = nullptr;
+  Peer* last_in_line_ = nullptr;
   ClusterVerdict cluster_;
   ClusterVerdict told_;             // what the log knows
   std::int64_t wall_distance_ = 0;  // wall clock minus monotonic clock
   MonoUs last_judged_ = 0;
+  std::int64_t judging_took_ = 0;  // the last time
+  MonoUs news_ = 0;                // when something happened last; see NextProbe
+  Lateness lateness_;
   bool judgement_due_ = false;
 
   std::vector<std::uint64_t> snapshot_memory_;  // a PgstSnapshot with room for max_hosts

@@ -49,6 +49,7 @@ hand_out(PgstPoller *poller)
 			snprintf(title, sizeof(title), "polling %u host%s", shown_hosts,
 					 shown_hosts == 1 ? "" : "s");
 			set_ps_display(title);
+			pgst_worker_need_files((int) shown_hosts + OTHER_FILES);
 		}
 	}
 	while (pgst_poller_take_log(poller, &line))
@@ -107,7 +108,8 @@ pgst_poller_main(Datum arg)
 	uint32 promotions;
 
 	pgst_worker_begin(PGST_POLLER);
-	pgst_worker_need_files(pgst_max_hosts + OTHER_FILES);
+	/* before the core makes room for as many; what is missing is told with the hosts */
+	(void) pgst_worker_raise_files(pgst_max_hosts + OTHER_FILES);
 	pgst_worker_bound_memory(MEMORY_BYTES +
 							 (Size) pgst_max_hosts * MEMORY_BYTES_PER_HOST);
 	pgst_watchdog_init();

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "miscadmin.h"
@@ -36,10 +37,18 @@
 /* One line about a lasting trouble each so many microseconds. */
 #define TROUBLE_LINE_US INT64CONST(60000000)
 
-/* No step of a worker's core takes a hundredth of this. */
+/* How often the watchdog looks at a step that does not end. */
 #define WATCHDOG_MS 10000
 
+/* No step of a worker's core needs a hundredth of this processor time. */
+#define WATCHDOG_CPU_US INT64CONST(5000000)
+
+/* A step that sleeps, where none should, is given this many looks. */
+#define WATCHDOG_LOOKS 6
+
 static TimeoutId watchdog;
+static int watchdog_looks;
+static int64 watchdog_cpu_us;
 static WaitEventSet *wait_set = NULL;
 static uint32 wait_event = 0;
 
@@ -151,21 +160,31 @@ pgst_worker_survive(PgstStatus status, const PgstMessage *why)
  * A worker with many hosts or clients holds more descriptors than the usual soft limit of
  * 1024. The limit is this process's own, and up to the hard limit it is ours to set.
  */
-void
-pgst_worker_need_files(int files)
+int
+pgst_worker_raise_files(int files)
 {
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
 		limit.rlim_cur >= (rlim_t) files)
-		return;
+		return files;
 	limit.rlim_cur = limit.rlim_max == RLIM_INFINITY
 						 ? (rlim_t) files
 						 : Min((rlim_t) files, limit.rlim_max);
-	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < (rlim_t) files)
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		(void) getrlimit(RLIMIT_NOFILE, &limit);
+	return (int) Min((rlim_t) files, limit.rlim_cur);
+}
+
+void
+pgst_worker_need_files(int files)
+{
+	int allowed = pgst_worker_raise_files(files);
+
+	if (allowed < files)
 		ereport(WARNING,
-				(errmsg("pg_status: this process may open %ld files, but may need %d",
-						(long) limit.rlim_cur, files),
+				(errmsg("pg_status: this process may open %d files, but may need %d",
+						allowed, files),
 				 errhint("Raise the hard limit of open files of the server, or lower "
 						 "pg_status.max_clients or the number of hosts.")));
 }
@@ -197,28 +216,54 @@ pgst_worker_bound_memory(Size bytes)
 #endif
 }
 
+static int64
+processor_time_us(void)
+{
+	struct timespec used;
+
+	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) != 0)
+		return 0;
+	return (int64) used.tv_sec * 1000000 + used.tv_nsec / 1000;
+}
+
 /*
- * Runs in a signal handler, wherever the process is stuck. To leave from there is not
- * clean; the alternative is a process that burns a processor, answers no shutdown and
- * keeps shared memory after the postmaster's death.
+ * Runs in a signal handler, wherever the process is. To leave from there is not clean;
+ * the alternative is a process that burns a processor, answers no shutdown and keeps
+ * shared memory after the postmaster's death.
+ *
+ * Time on the clock alone proves nothing: a process that gets a thirtieth of a processor,
+ * or was stopped and let go on, is slow without being stuck. So what counts is the
+ * processor time that the step itself has used. A call may also hang without using any,
+ * in a system call; then the number of looks decides, of which a process that was stopped
+ * misses all but one.
  */
 static void
-watchdog_bites(void)
+watchdog_looks_up(void)
 {
-	ereport(FATAL,
-			(errcode(ERRCODE_INTERNAL_ERROR),
-			 errmsg("pg_status worker was stuck for %d seconds", WATCHDOG_MS / 1000)));
+	bool busy = processor_time_us() - watchdog_cpu_us >= WATCHDOG_CPU_US;
+
+	watchdog_looks++;
+	if (!busy && watchdog_looks < WATCHDOG_LOOKS)
+	{
+		enable_timeout_after(watchdog, WATCHDOG_MS);
+		return;
+	}
+	ereport(FATAL, (errcode(ERRCODE_INTERNAL_ERROR),
+					errmsg("pg_status worker was stuck for %d seconds",
+						   watchdog_looks * WATCHDOG_MS / 1000)));
 }
 
 void
 pgst_watchdog_init(void)
 {
-	watchdog = RegisterTimeout(USER_TIMEOUT, watchdog_bites);
+	watchdog = RegisterTimeout(USER_TIMEOUT, watchdog_looks_up);
 }
 
 void
 pgst_watchdog_start(void)
 {
+	watchdog_looks = 0;
+	watchdog_cpu_us = processor_time_us();
 	enable_timeout_after(watchdog, WATCHDOG_MS);
 }
 

@@ -36,7 +36,11 @@ extern void pgst_report(const PgstLogLine *line);
  */
 extern void pgst_worker_survive(PgstStatus status, const PgstMessage *why);
 
-/* Raises the soft limit of open files of this process to `files`, if it may. */
+/*
+ * Raises the soft limit of open files of this process to `files`, as far as it may; gives
+ * how many of them it may open then. need_files() also warns when these are fewer.
+ */
+extern int pgst_worker_raise_files(int files);
 extern void pgst_worker_need_files(int files);
 
 /*
@@ -48,7 +52,8 @@ extern void pgst_worker_bound_memory(Size bytes);
 
 /*
  * Between start and stop this process may take as long as it takes, but not for ever:
- * then it ends, to be started anew. For calls into libraries that might not come back.
+ * after some seconds of processor time, or a minute without any, it ends, to be started
+ * anew. For calls into libraries that might not come back.
  */
 extern void pgst_watchdog_init(void);
 extern void pgst_watchdog_start(void);

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -41,6 +42,9 @@ constexpr std::size_t kMaxRows = 2000;
 constexpr std::uint64_t kMaxScramRounds = 200000;
 
 constexpr std::size_t kMaxAnswerBytes = std::size_t{16} << 20;
+
+// Descriptors that are left for others: the resolver, the files that a reload reads.
+constexpr rlim_t kSpareFds = 32;
 
 // Of an error's text; a message from a peer may be as long as it likes.
 constexpr std::size_t kMaxErrorBytes = 500;
@@ -258,6 +262,14 @@ void LibpqLink::NoteLastWords(const PGresult* error) {
   last_outcome_ = OutcomeOfError(error);
 }
 
+// A new descriptor has the lowest number that is free, so one with a high number tells that nearly
+// all are taken.
+bool IsAmongTheLast(int fd) {
+  struct rlimit limit {};
+  if (fd < 0 || getrlimit(RLIMIT_NOFILE, &limit) != 0) return false;
+  return limit.rlim_cur != RLIM_INFINITY && static_cast<rlim_t>(fd) + kSpareFds >= limit.rlim_cur;
+}
+
 // host and hostaddr as lists of the same length: libpq tries one address after the other.
 std::string Joined(const std::vector<std::string>& parts) {
   std::string joined;
@@ -298,6 +310,10 @@ LinkStep LibpqLink::Open(const Endpoint& endpoint) {
   PQsetNoticeReceiver(connection_.get(), OnNotice, this);
   PQsetErrorVerbosity(connection_.get(), PQERRORS_VERBOSE);  // for the SQLSTATE
   if (PQstatus(connection_.get()) == CONNECTION_BAD) return NotConnected();
+  if (IsAmongTheLast(socket())) {
+    const std::string why = std::generic_category().message(EMFILE);
+    return Failed(Outcome::kClosed, "no descriptor is left for this host: " + why);
+  }
   return LinkStep::kWantWrite;  // as the manual says of PQconnectPoll's first turn
 }
 

@@ -41,8 +41,8 @@ static_assert(offsetof(PgstSnapshot, ready) == offsetof(PgstSnapshot, generation
 static_assert(offsetof(PgstSnapshot, live_primaries) == offsetof(PgstSnapshot, ready) + 4);
 static_assert(offsetof(PgstSnapshot, system_identifier) ==
               offsetof(PgstSnapshot, live_primaries) + 3 * 4);
-static_assert(offsetof(PgstSnapshot, dc) ==
-              offsetof(PgstSnapshot, system_identifier) + 4 * 8 + 8 + 2 * 8);
+static_assert(offsetof(PgstSnapshot, dc) == offsetof(PgstSnapshot, system_identifier) + 4 * 8 + 8 +
+                                                2 * 8 + (2 + PGST_DURATION_CLASSES) * 8);
 static_assert(sizeof(PgstSender) == 4 * PGST_LABEL_SIZE + PGST_ADDRESS_SIZE + 8);
 static_assert(offsetof(PgstSnapshot, senders) == offsetof(PgstSnapshot, dc) + 2 * PGST_LABEL_SIZE);
 static_assert(offsetof(PgstSnapshot, hosts) ==
@@ -235,6 +235,9 @@ void FillCluster(const ClusterVerdict& cluster, const std::vector<HostEntry>& en
   out.newest_timeline = reported ? cluster.clock.timeline : 0;
   out.reloads = local.reloads;
   out.reload_refused = Flag(local.reload_refused);
+  out.lateness_us = local.lateness.total_us;
+  out.lateness_max_us = static_cast<std::uint64_t>(LongestLateness(local.lateness, moment.mono));
+  std::copy(local.lateness.probes.begin(), local.lateness.probes.end(), std::begin(out.lateness));
   CopyFixedText(out.dc, local.dc);
   CopyFixedText(out.geo, local.geo);
 }

@@ -22,6 +22,7 @@ struct LocalNode {
   ServerRun own;                // this server
   std::uint64_t reloads = 0;    // since the poller started
   bool reload_refused = false;  // the last one did not fit together
+  Lateness lateness;            // of its poller's probes
 };
 
 // Fills `out`, which has room for out.max_hosts hosts (set by the caller, as many as `entries` at

@@ -142,7 +142,11 @@ typedef struct PgstSnapshot {
   uint32_t sender_count;    /* senders[0 .. sender_count - 1] are valid */
   uint64_t reloads;         /* of the settings, since the poller started */
   uint64_t reload_refused;  /* 1: the last one did not fit together and is not in force */
-  char dc[PGST_LABEL_SIZE]; /* where this node is; "" not given */
+  /* by how much the poller began probes later than it should have, since it started */
+  uint64_t lateness_us;                     /* of all probes together */
+  uint64_t lateness_max_us;                 /* the longest within the last one to two minutes */
+  uint64_t lateness[PGST_DURATION_CLASSES]; /* probes in each class */
+  char dc[PGST_LABEL_SIZE];                 /* where this node is; "" not given */
   char geo[PGST_LABEL_SIZE];
   PgstSender senders[PGST_MAX_SENDERS];
   PgstHost hosts[1]; /* max_hosts of them */

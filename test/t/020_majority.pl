@@ -119,6 +119,7 @@ subtest 'a primary that sees nobody else' => sub {
     like(body('/patroni'), qr/"quorum":false,"fenced":true/, 'and JSON');
     is(sql($primary, 'SELECT pg_is_in_recovery()'), 'f', 'the server goes on as before');
 
+    $offset = log_offset($primary);
     $primary->restart('immediate');
     wait_for('it to be back', sub { raw_status($primary) eq 'FENCED' });
     my @words;
@@ -127,6 +128,8 @@ subtest 'a primary that sees nobody else' => sub {
         (try_sql($primary, 'SELECT pg_status_ready()') // '') eq 't' && @words > 20;
     });
     is_deeply([ grep { $_ ne 'FENCED' } @words ], [], 'restarted alone it does not take itself for a majority');
+    wait_for('it to miss the others', sub { logged($primary, $offset) =~ /this primary sees no majority/ });
+    pass('which it warns of when the others are given up');
 
     $offset = log_offset($primary);
     shut_out($standby1);

@@ -132,8 +132,8 @@ sub pending_signals {
 sub freeze {
     my ($node) = @_;
     kill 'STOP', postmaster_pid($node);
-    @frozen = processes_of($node);
-    kill 'STOP', @frozen;
+    push @frozen, my @whole = processes_of($node);
+    kill 'STOP', @whole;
     return;
 }
 

@@ -256,6 +256,25 @@ TEST(Metrics, TellsOfReloads) {
   EXPECT_EQ(ValueOf(scene, "config_last_reload_success"), "0");
 }
 
+TEST(Metrics, TellsHowLateProbesBegan) {
+  CheckScene scene = CheckScene::OnPrimary();
+  scene.snapshot().lateness[0] = 90;
+  scene.snapshot().lateness[4] = 9;
+  scene.snapshot().lateness[PGST_DURATION_CLASSES - 1] = 1;
+  scene.snapshot().lateness_us = 6100000;
+  scene.snapshot().lateness_max_us = 6000000;
+  const std::map<std::string, std::string> expected = {
+      {R"(poll_lateness_seconds_bucket{le="0.0005"})", "90"},
+      {R"(poll_lateness_seconds_bucket{le="0.01"})", "99"},
+      {R"(poll_lateness_seconds_bucket{le="+Inf"})", "100"},
+      {"poll_lateness_seconds_sum", "6.100000"},
+      {"poll_lateness_seconds_count", "100"},
+      {"poll_lateness_max_seconds", "6.000000"},
+  };
+  for (const auto& [sample, value] : expected) EXPECT_EQ(ValueOf(scene, sample), value) << sample;
+  ExpectWellFormed(Render(scene));
+}
+
 TEST(Metrics, TellsOfClients) {
   CheckScene scene = CheckScene::OnPrimary();
   Traffic traffic;

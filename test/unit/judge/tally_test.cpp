@@ -74,5 +74,36 @@ TEST(Tally, ChangesOfLivenessAreCountedWithTheProbesOfAHost) {
   EXPECT_EQ(host.tally.failed, 3u);
 }
 
+// ---- how late probes began
+
+TEST(LatenessOfProbes, IsCountedInClassesWithTheirSum) {
+  Lateness lateness;
+  for (const std::int64_t late_us : {-3, 0, 500, 501, 99999, 100001}) {
+    CountLateness(late_us, 1000, lateness);
+  }
+  EXPECT_EQ(lateness.probes[0], 3u);
+  EXPECT_EQ(lateness.probes[1], 1u);
+  EXPECT_EQ(lateness.probes[7], 1u);
+  EXPECT_EQ(lateness.probes[8], 1u);
+  EXPECT_EQ(lateness.total_us, 0u + 500 + 501 + 99999 + 100001);
+}
+
+TEST(LatenessOfProbes, TheLongestIsForgottenAfterOneToTwoMinutes) {
+  const auto at = [](std::int64_t seconds) { return seconds * kUsPerSecond; };
+  Lateness lateness;
+  EXPECT_EQ(LongestLateness(lateness, at(1000)), 0);
+  CountLateness(700, at(1000), lateness);
+  CountLateness(9, at(1059), lateness);
+  EXPECT_EQ(LongestLateness(lateness, at(1059)), 700);
+  CountLateness(8, at(1061), lateness);
+  EXPECT_EQ(LongestLateness(lateness, at(1061)), 700) << "of the minute before";
+  CountLateness(7, at(1121), lateness);
+  EXPECT_EQ(LongestLateness(lateness, at(1121)), 8);
+  EXPECT_EQ(LongestLateness(lateness, at(1185)), 7) << "also when nothing was counted since";
+  EXPECT_EQ(LongestLateness(lateness, at(1300)), 0);
+  CountLateness(5, at(1300), lateness);
+  EXPECT_EQ(LongestLateness(lateness, at(1300)), 5);
+}
+
 }  // namespace
 }  // namespace pg_status

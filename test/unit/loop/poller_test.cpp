@@ -126,6 +126,55 @@ TEST_F(PollerTest, AskedForNowItDoesNotWaitForTheNextTurn) {
   EXPECT_TRUE(Run([&] { return server.queries() > asked; }));
 }
 
+// `count` hosts at which nobody listens.
+std::string Nobody(const RefusedPort& port, std::size_t count) {
+  std::string hosts;
+  for (std::size_t i = 0; i < count; ++i) {
+    hosts += (i == 0 ? "127." : ", 127.") + std::to_string(1 + i / 62500) + '.' +
+             std::to_string(i / 250 % 250) + '.' + std::to_string(1 + i % 250) + ':' +
+             std::to_string(port.port());
+  }
+  return hosts;
+}
+
+TEST_F(PollerTest, AStepDoesNotServeAllWhenThereAreVeryMany) {
+  constexpr std::uint32_t kHosts = 3000;
+  const RefusedPort port;
+  settings.max_hosts = kHosts;
+  settings.limits.poll_interval_us = 1 * kUsPerSecond;
+  Start(Nobody(port, kHosts));
+  poller->Step();
+  EXPECT_EQ(poller->timeout_ms(), 0) << "it wants to be called again at once";
+  std::size_t steps = 0;
+  ASSERT_TRUE(Run([&] {
+    ++steps;
+    return snapshot->ready != 0;
+  }));
+  EXPECT_GT(steps, 8u) << "whoever calls it had a turn now and then";
+}
+
+TEST_F(PollerTest, AHostThatLeavesTheListWhileItStandsInLineIsForgotten) {
+  settings.limits.poll_interval_us = 3600 * kUsPerSecond;
+  Start(Place(server) + ", " + Place(other));
+  ASSERT_TRUE(Run([&] { return snapshot != nullptr && snapshot->ready != 0; }));
+  const std::size_t asked = server.queries();
+  poller->ProbeNow();
+  settings.hosts = ParseHosts(Place(server), 5432, 4).value();
+  poller->Configure(settings);
+  EXPECT_TRUE(Run([&] { return server.queries() > asked && other.open_sessions() == 0; }));
+}
+
+TEST_F(PollerTest, ItTellsHowLateProbesBegan) {
+  Start(Place(server));
+  ASSERT_TRUE(Run([&] { return server.queries() >= 5; }));
+  snapshot = nullptr;
+  ASSERT_TRUE(Run([&] { return snapshot != nullptr; }));
+  std::uint64_t begun = 0;
+  for (const std::uint64_t probes : snapshot->lateness) begun += probes;
+  EXPECT_GE(begun, 5u);
+  EXPECT_LE(snapshot->lateness_max_us, snapshot->lateness_us);
+}
+
 TEST_F(PollerTest, ItEndsDuringAPoll) {
   server.on_query = [](ScriptedServer::Session&) {};
   Start(Place(server));

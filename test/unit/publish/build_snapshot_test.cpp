@@ -385,6 +385,8 @@ TEST(BuildSnapshot, ClusterAsAWhole) {
   input.local.dc = "fra1";
   input.local.geo = "eu";
   input.local.reloads = 7;
+  CountLateness(400, kNow, input.local.lateness);
+  CountLateness(6 * kUsPerSecond, kNow, input.local.lateness);
   input.local.reload_refused = true;
   input.entries[0].dc = "fra1";
   input.entries[1].dc = "fra2";
@@ -404,6 +406,10 @@ TEST(BuildSnapshot, ClusterAsAWhole) {
   EXPECT_EQ(snapshot.newest_lsn, 0x5000u);
   EXPECT_EQ(snapshot.newest_timeline, 4u);
   EXPECT_EQ(snapshot.reloads, 7u);
+  EXPECT_EQ(snapshot.lateness_us, 6000400u);
+  EXPECT_EQ(snapshot.lateness_max_us, 6000000u);
+  EXPECT_EQ(snapshot.lateness[0], 1u);
+  EXPECT_EQ(snapshot.lateness[PGST_DURATION_CLASSES - 1], 1u);
   EXPECT_EQ(snapshot.reload_refused, 1u);
   EXPECT_STREQ(snapshot.dc, "fra1");
   EXPECT_STREQ(snapshot.geo, "eu");
