@@ -6,9 +6,9 @@
 namespace pg_status {
 namespace {
 
-// For this long after the last news the next ones are likely to be near: a failover takes seconds,
-// and a minute when somebody waits for leases to run out. Later the interval grows with the
-// silence.
+// A host that does not answer is asked fast for this long after the last news, for the next ones
+// are likely to be near: a failover takes seconds, and a minute when somebody waits for leases to
+// run out. Later its interval grows with the silence.
 constexpr std::int64_t kEagerForUs = 60 * kUsPerSecond;
 constexpr std::int64_t kSilencePerInterval = 600;
 
@@ -96,8 +96,10 @@ MonoUs NextProbe(const ClusterVerdict& cluster, std::size_t index, const Limits&
   }
   const std::size_t hosts = cluster.hosts.size();
   const bool eager = ClusterInDoubt(cluster) && !IsBetterSpared(host);
+  // Whoever lives may be promoted at any moment, and costs next to nothing to ask.
+  const std::int64_t silence = IsLive(host) ? 0 : started - news;
   const std::int64_t interval =
-      eager ? EagerInterval(hosts, limits, started - news) : limits.poll_interval_us;
+      eager ? EagerInterval(hosts, limits, silence) : limits.poll_interval_us;
   const MonoUs turn = TurnUpTo(started + interval + kTimerStepUs, interval, index, hosts);
   if (turn >= ended) return turn;
   // The probe outlasted the turn. Of many such probes the next ones are spread over what is left.

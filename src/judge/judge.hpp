@@ -51,10 +51,12 @@ void JudgeCluster(ClusterVerdict& cluster, const std::vector<HostEntry>& entries
 //                         "no" each time, to spare its log
 //   otherwise, or full    each poll_interval
 //
-// The fast intervals hold for a minute after the news (of a suspect host: after it became so). In
-// longer silence they are doubled for as long as they are no longer than a 600th of it, up to
-// poll_interval: a cluster without a primary for hours is asked at leisure, and what then happens
-// is noticed with a delay that is small against the time that went before.
+// Hosts that live are asked fast for as long as the doubt lasts: one of them may be promoted at any
+// moment. For hosts that do not answer the fast intervals hold for a minute after the news (of a
+// suspect host: after it became so). In longer silence they are doubled for as long as they are no
+// longer than a 600th of it, up to poll_interval: hosts that have been down for hours are asked at
+// leisure, and their return is noticed with a delay that is small against the time that went
+// before.
 //
 // Where all hosts are asked in the same interval they take turns, evenly spread over it. The first
 // turn after another rhythm comes sooner than the interval, never later; from then on it is start

@@ -15,10 +15,6 @@
 namespace pg_status {
 namespace {
 
-bool IsLive(const HostVerdict& host) {
-  return host.liveness == Liveness::kUp || host.liveness == Liveness::kSuspect;
-}
-
 bool IsKnown(const ServerRun& run) {
   return run.system_identifier != 0 && run.postmaster_start != 0;
 }

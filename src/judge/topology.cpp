@@ -18,10 +18,6 @@
 namespace pg_status {
 namespace {
 
-bool IsLive(const HostVerdict& host) {
-  return host.liveness == Liveness::kUp || host.liveness == Liveness::kSuspect;
-}
-
 Role ObservedRole(const HostVerdict& host) {
   if (!IsLive(host) || !host.facts) return Role::kUnknown;
   return host.facts->in_recovery ? Role::kStandby : Role::kPrimary;

@@ -89,6 +89,11 @@ struct HostVerdict {
                               // so until it is up or unreachable_here
 };
 
+// Answers, or did so a moment ago.
+inline bool IsLive(const HostVerdict& host) {
+  return host.liveness == Liveness::kUp || host.liveness == Liveness::kSuspect;
+}
+
 // One report of the primary about itself. At `at` it had not yet written beyond `lsn`, so whoever
 // has `lsn` has all that there was at `at`. At `known` it had written that far for certain, so
 // whoever is asked later and has less is behind. (The LSN was read somewhere between the two.)

@@ -60,10 +60,6 @@ struct Moment {
 
 std::uint8_t Flag(bool value) { return value ? 1 : 0; }
 
-bool IsLive(const HostVerdict& verdict) {
-  return verdict.liveness == Liveness::kUp || verdict.liveness == Liveness::kSuspect;
-}
-
 std::uint8_t StateOf(Liveness liveness) {
   switch (liveness) {
     case Liveness::kUp:

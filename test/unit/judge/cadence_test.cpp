@@ -235,10 +235,11 @@ TEST(CadenceOfIntervals, TerminatedWithMaxFailsOneIsStillAskedAtOnce) {
 
 // ---- silence
 
-// How long a host that knows of no primary waits, having started at a whole multiple of that.
+// How long it is until a host that is down is asked again while there is no primary, having been
+// asked at a whole multiple of that.
 std::int64_t WaitMs(std::int64_t silence_ms) {
   Scene scene(1);
-  scene.Answers(0, Standby(1, 100), 1000);
+  for (int i = 0; i < scene.limits.max_fails; ++i) scene.Fails(0, 1000 + i);
   const MonoUs started = Ms(960000);
   return (NextProbe(scene.cluster, 0, scene.limits, started, started, started - Ms(silence_ms)) -
           started) /
@@ -260,7 +261,7 @@ TEST(CadenceOfSilence, FastIntervalsGrowUpToTheUsualOne) {
 
 TEST(CadenceOfSilence, NewsEndIt) {
   Scene scene(2);
-  scene.Answers(0, Standby(1, 100), 1000);
+  for (int i = 0; i < scene.limits.max_fails; ++i) scene.Fails(0, 1000 + i);
   scene.Answers(1, Standby(1, 100), 1000);
   const MonoUs started = Ms(36000000);
   EXPECT_EQ(NextProbe(scene.cluster, 0, scene.limits, started, started, LastNews(scene.cluster)),
@@ -268,6 +269,15 @@ TEST(CadenceOfSilence, NewsEndIt) {
   scene.Fails(1, 36000000 - 5);
   EXPECT_EQ(LastNews(scene.cluster), Ms(36000000 - 5));
   EXPECT_EQ(NextProbe(scene.cluster, 0, scene.limits, started, started, LastNews(scene.cluster)),
+            started + Ms(100));
+}
+
+TEST(CadenceOfSilence, AHostThatLivesMayBePromotedAnyMoment) {
+  Scene scene(2);
+  scene.Answers(0, Standby(1, 100), 1000);
+  for (int i = 0; i < scene.limits.max_fails; ++i) scene.Fails(1, 1000 + i);
+  const MonoUs started = Ms(36000000);
+  EXPECT_EQ(NextProbe(scene.cluster, 0, scene.limits, started, started, Ms(1000)),
             started + Ms(100));
 }
 
