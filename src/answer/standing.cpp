@@ -72,6 +72,7 @@ MajorityView MajorityOf(const World& world) {
   Quorum quorum;
   quorum.voters = static_cast<int>(snapshot.voters);
   quorum.in_sight = static_cast<int>(snapshot.voters_in_sight);
+  quorum.unasked = static_cast<int>(snapshot.voters_unasked);
   view.possible = quorum.possible();
   view.in_sight = quorum.in_majority();
   view.voters = snapshot.voters;

@@ -53,7 +53,11 @@ std::int64_t SlowedDown(std::int64_t interval, std::int64_t silence_us, const Li
   return std::min(interval, limits.poll_interval_us);
 }
 
+// What speaks against a server settles within a few probes; what does not may go on for ever.
 std::int64_t SuspectInterval(const HostVerdict& host, const Limits& limits, MonoUs started) {
+  if (IsEvidence(host.last_outcome)) {
+    return std::min(limits.fast_poll_interval_us, limits.poll_interval_us);
+  }
   return SlowedDown(limits.fast_poll_interval_us, started - host.last_change, limits);
 }
 

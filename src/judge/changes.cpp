@@ -80,7 +80,10 @@ void DescribeVotes(const HostVerdict& before, const HostVerdict& after, const Qu
     lines.push_back({Level::kWarning, fmt::format("only this node cannot reach host \"{}\"", name),
                      fmt::format("{} of {} voting nodes reach it. Here: {}.", after.votes_up,
                                  quorum.voters, after.last_error),
-                     "Look at the network between this node and that host."});
+                     after.last_outcome == Outcome::kRejected
+                         ? "The host answers: look at the role that pg_status connects as, its "
+                           "password, and pg_hba.conf there."
+                         : "Look at the network between this node and that host."});
   }
   if (before.liveness != Liveness::kDown || after.liveness != Liveness::kDown) return;
   const bool said = quorum.possible() && after.votes_down >= quorum.majority();
@@ -195,6 +198,20 @@ std::string WhyChosen(const ClusterVerdict& cluster, const std::vector<HostEntry
   return fmt::format("\"{}\" is chosen: {}.", entries[*cluster.primary].name, why);
 }
 
+// Those of the primaries that were that have not become standbys, nor refuse connections as a
+// machine without the server does.
+std::string LostClaimants(const ClusterVerdict& before, const ClusterVerdict& after,
+                          const std::vector<HostEntry>& entries) {
+  std::string names;
+  for (std::size_t i = 0; i < after.hosts.size(); ++i) {
+    const HostVerdict& host = after.hosts[i];
+    if (!ClaimsPrimary(before.hosts[i]) || IsLive(host)) continue;
+    if (host.last_outcome == Outcome::kRefused) continue;
+    names += fmt::format("{}\"{}\"", names.empty() ? "" : ", ", entries[i].name);
+  }
+  return names;
+}
+
 void DescribeSplitBrain(const ClusterVerdict& before, const ClusterVerdict& after,
                         const std::vector<HostEntry>& entries, std::vector<LogLine>& lines) {
   if (before.split_brain == after.split_brain) return;
@@ -204,6 +221,13 @@ void DescribeSplitBrain(const ClusterVerdict& before, const ClusterVerdict& afte
                                  after.live_primaries, ClaimantNames(after, entries)),
                      WhyChosen(after, entries),
                      "Stop all but one of them; the others have to be rewound or rebuilt."});
+    return;
+  }
+  const std::string lost = LostClaimants(before, after, entries);
+  if (!lost.empty()) {
+    lines.push_back(
+        {Level::kWarning, "split brain is out of sight: not all of the primaries can be reached",
+         fmt::format("May still take writes: {}.", lost), "Make sure that they are stopped."});
     return;
   }
   lines.push_back({Level::kInfo, "split brain is over",
@@ -220,11 +244,18 @@ bool MissesMajority(const ClusterVerdict& cluster) {
          quorum.in_sight + quorum.undecided < quorum.majority();
 }
 
+bool IsOwnPrimary(const ClusterVerdict& cluster) {
+  return cluster.self && !cluster.hosts[*cluster.self].facts->in_recovery;
+}
+
 void DescribeQuorum(const ClusterVerdict& before, const ClusterVerdict& after, bool fence,
                     std::vector<LogLine>& lines) {
   const bool missed = MissesMajority(before);
   const bool misses = MissesMajority(after);
-  if (missed == misses) return;
+  // (as it last told of itself: its own polls may be shut out, too)
+  const bool primary = IsOwnPrimary(after);
+  const bool promoted = misses && primary && !IsOwnPrimary(before);
+  if (missed == misses && !promoted) return;
   const std::string seen =
       fmt::format("{} of {} voting nodes", after.quorum.in_sight, after.quorum.voters);
   if (!misses) {
@@ -234,7 +265,6 @@ void DescribeQuorum(const ClusterVerdict& before, const ClusterVerdict& after, b
     }
     return;
   }
-  const bool primary = after.self && after.hosts[*after.self].role == Role::kPrimary;
   if (!primary) {
     lines.push_back({Level::kInfo, "no majority is in sight: only " + seen, "", ""});
     return;

@@ -32,6 +32,11 @@ namespace pg_status {
 // failure: `fails` is never raised above 1 by another one of them.
 void RecordObservation(HostVerdict& host, const Observation& observation, const Limits& limits);
 
+// A host is suspect for a moment only, and what it told last is as good as new; but one that runs
+// and lets nobody in stays suspect for as long as that lasts. Then what it told is out of date:
+// after max_fails intervals and time-outs.
+bool IsOutOfDate(const HostVerdict& host, const Limits& limits, MonoUs now);
+
 // Judges all hosts anew from what is recorded of each. own: this server, as far as known. Updates
 // cluster.clock with the chosen primary's report. `entries` and cluster.hosts
 // have the same size and order.

@@ -15,6 +15,8 @@
 #include <iterator>
 #include <optional>
 
+#include "judge/judge.hpp"
+
 namespace pg_status {
 namespace {
 
@@ -147,10 +149,12 @@ bool Comparable(const HostVerdict& host, const PrimaryClock& clock) {
          !clock.reports.empty() && clock.timeline != 0 && host.facts->timeline == clock.timeline;
 }
 
-PrimaryVoice VoiceFor(const HostVerdict& standby, const ClusterVerdict& cluster) {
+PrimaryVoice VoiceFor(const HostVerdict& standby, const ClusterVerdict& cluster,
+                      const Limits& limits, MonoUs now) {
   if (!cluster.primary) return PrimaryVoice::kSilent;
   const HostVerdict& primary = cluster.hosts[*cluster.primary];
   if (primary.liveness == Liveness::kUp) return PrimaryVoice::kHeard;
+  if (IsOutOfDate(primary, limits, now)) return PrimaryVoice::kSilent;
   // We cannot reach it, but the WAL still flows: the trouble is between us and the primary.
   const bool streams = standby.facts && standby.facts->receiver &&
                        standby.facts->receiver->details_known && standby.facts->receiver->streaming;
@@ -179,8 +183,13 @@ Lag StandbyLag(const HostVerdict& host, const PrimaryClock& clock, PrimaryVoice 
 
 void JudgeLag(ClusterVerdict& cluster, const Limits& limits, MonoUs now) {
   for (HostVerdict& host : cluster.hosts) {
-    host.lag = host.chosen_primary ? Lag{0, 0}
-                                   : StandbyLag(host, cluster.clock, VoiceFor(host, cluster), now);
+    if (host.chosen_primary) {
+      host.lag = Lag{0, 0};
+    } else if (IsOutOfDate(host, limits, now)) {
+      host.lag = Lag{};
+    } else {
+      host.lag = StandbyLag(host, cluster.clock, VoiceFor(host, cluster, limits, now), now);
+    }
     host.sync_by_time = host.lag.ms && *host.lag.ms <= limits.sync_max_lag_ms;
     host.sync_by_bytes = host.lag.bytes && *host.lag.bytes <= limits.sync_max_lag_bytes;
   }

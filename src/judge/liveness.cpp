@@ -64,13 +64,6 @@ void RecordSuccess(HostVerdict& host, const Observation& observation) {
   SetLiveness(host, Liveness::kUp, observation.finished);
 }
 
-// Whether a failure speaks against the server. One that ends our session, cancels our query or has
-// no place for another session is running: that alone must never make it look down.
-bool IsEvidence(Outcome outcome) {
-  return outcome != Outcome::kTerminated && outcome != Outcome::kCancelled &&
-         outcome != Outcome::kFull;
-}
-
 void RecordFailure(HostVerdict& host, const Observation& observation, const Limits& limits) {
   host.last_error = observation.error;
   if (host.failing_since == 0) host.failing_since = observation.finished;
@@ -89,6 +82,11 @@ void RecordFailure(HostVerdict& host, const Observation& observation, const Limi
 }
 
 }  // namespace
+
+bool IsOutOfDate(const HostVerdict& host, const Limits& limits, MonoUs now) {
+  const std::int64_t moment = limits.max_fails * (limits.poll_interval_us + limits.poll_timeout_us);
+  return host.liveness == Liveness::kSuspect && now - host.last_success > moment;
+}
 
 void RecordObservation(HostVerdict& host, const Observation& observation, const Limits& limits) {
   host.checked = true;

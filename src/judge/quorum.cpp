@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "judge/judge.hpp"
 #include "probe/opinions.hpp"
 
 namespace pg_status {
@@ -38,14 +39,21 @@ struct Server {
   bool votes = false;
   bool in_sight = false;
   bool undecided = false;
+  bool unasked = false;
   const HostVerdict* speaker = nullptr;  // the entry with the newest opinions, if it is live
 };
 
 // Gathers the votes of one judgement.
 class Ballot {
  public:
-  Ballot(ClusterVerdict& cluster, const std::vector<HostEntry>& entries, const ServerRun& own)
-      : cluster_(cluster), entries_(entries), own_(own), proved_(entries.size(), false) {}
+  Ballot(ClusterVerdict& cluster, const std::vector<HostEntry>& entries, const Limits& limits,
+         const ServerRun& own, MonoUs now)
+      : cluster_(cluster),
+        entries_(entries),
+        limits_(limits),
+        own_(own),
+        now_(now),
+        proved_(entries.size(), false) {}
 
   void Count() {
     FindServers();
@@ -75,12 +83,14 @@ class Ballot {
 
   ClusterVerdict& cluster_;
   const std::vector<HostEntry>& entries_;
+  const Limits& limits_;
   const ServerRun& own_;
+  const MonoUs now_;
   std::vector<Server> servers_;
   std::unordered_map<ServerRun, std::size_t, RunHash> by_run_;  // index into servers_
   std::unordered_map<std::string_view, std::size_t> by_name_;   // index into entries_
   std::vector<std::size_t> named_;                              // what Meant() returns for a name
-  std::vector<bool> proved_;  // somebody reached it after we had begun to fail
+  std::vector<bool> proved_;  // somebody reached it between two failures of ours
   bool this_node_votes_ = false;
 };
 
@@ -90,14 +100,16 @@ void Ballot::AddEntry(Server& server, std::size_t index) {
   server.entries.push_back(index);
   if (!host.facts) {
     server.votes = server.votes || host.checked || !cluster_.ready;
-    server.undecided = server.undecided || host.liveness == Liveness::kUnknown;
+    server.unasked = !host.checked && cluster_.ready;
+    server.undecided = server.undecided || (host.liveness == Liveness::kUnknown &&
+                                            (!host.checked || IsEvidence(host.last_outcome)));
     return;
   }
   server.votes = server.votes || host.facts->gives_opinions;
   if (!IsLive(host)) return;
   server.in_sight = true;
   const bool newer = server.speaker == nullptr || host.facts_asked > server.speaker->facts_asked;
-  if (host.facts->opinions && newer) server.speaker = &host;
+  if (host.facts->opinions && newer && !IsOutOfDate(host, limits_, now_)) server.speaker = &host;
 }
 
 void Ballot::FindServers() {
@@ -113,12 +125,14 @@ void Ballot::FindServers() {
   }
 }
 
-// This node votes whether or not it is in its own list, but not in the affairs of another cluster.
+// This node votes also when it has not found itself in its list, but not in the affairs of another
+// cluster.
 void Ballot::CountVoters() {
   this_node_votes_ = own_.system_identifier == 0 || cluster_.system_identifier == 0 ||
                      own_.system_identifier == cluster_.system_identifier;
   Quorum quorum;
-  if (this_node_votes_) quorum = {1, 1, 0};
+  if (this_node_votes_) quorum = {1, 1, 0, 0};
+  int unknown = 0;
   cluster_.self.reset();
   for (Server& server : servers_) {
     if (server.self) {
@@ -126,11 +140,15 @@ void Ballot::CountVoters() {
       server.votes = this_node_votes_;
       continue;
     }
+    if (server.unasked) ++quorum.unasked;
     if (!server.votes) continue;
+    if (this_node_votes_ && !IsKnown(RunOf(cluster_.hosts[server.entries.front()]))) ++unknown;
     ++quorum.voters;
     if (server.in_sight) ++quorum.in_sight;
     if (server.undecided) ++quorum.undecided;
   }
+  // One of those that have never answered is this server itself, as long as it was not found.
+  if (!cluster_.self && unknown > 0) --quorum.voters;
   cluster_.quorum = quorum;
 }
 
@@ -179,10 +197,10 @@ void Ballot::VoteOf(const Server& voter) {
       voted[index] = true;
       Add(index, opinion.reachable);
       const HostVerdict& host = cluster_.hosts[index];
-      if (opinion.reachable && opinion.success_age_us && host.failing_since != 0 &&
-          voter.speaker->facts_asked - *opinion.success_age_us > host.failing_since) {
-        proved_[index] = true;
-      }
+      if (!opinion.reachable || !opinion.success_age_us || host.failing_since == 0) continue;
+      const MonoUs reached = voter.speaker->facts_asked - *opinion.success_age_us;
+      const bool failed_since = reached < host.last_check || host.unreachable_here;
+      if (reached > host.failing_since && failed_since) proved_[index] = true;
     }
   }
 }
@@ -197,7 +215,8 @@ void Ballot::VoteForThemselves() {
 }
 
 // A host that has just died is still up in the opinion of those who have not noticed. So it takes
-// proof that it lived after we had begun to fail.
+// proof that it lived after we had begun to fail; and that we have failed once more since then, or
+// it may have come back for all.
 void Ballot::WeighDown() {
   const Quorum& quorum = cluster_.quorum;
   for (std::size_t i = 0; i < cluster_.hosts.size(); ++i) {
@@ -213,8 +232,8 @@ void Ballot::WeighDown() {
 }  // namespace
 
 void JudgeQuorum(ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
-                 const ServerRun& own) {
-  Ballot(cluster, entries, own).Count();
+                 const Limits& limits, const ServerRun& own, MonoUs now) {
+  Ballot(cluster, entries, limits, own, now).Count();
 }
 
 }  // namespace pg_status

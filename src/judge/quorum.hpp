@@ -14,7 +14,9 @@
 
 #include <vector>
 
+#include "base/clock.hpp"
 #include "config/hosts.hpp"
+#include "config/limits.hpp"
 #include "judge/verdict.hpp"
 
 #include "base/cpp_only.hpp"
@@ -26,6 +28,6 @@ namespace pg_status {
 // server. Opinions are matched with hosts by the run of the server that was seen, else by name.
 // `entries` and cluster.hosts have the same size and order.
 void JudgeQuorum(ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
-                 const ServerRun& own);
+                 const Limits& limits, const ServerRun& own, MonoUs now);
 
 }  // namespace pg_status

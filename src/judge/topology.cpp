@@ -154,7 +154,7 @@ void JudgeCluster(ClusterVerdict& cluster, const std::vector<HostEntry>& entries
   if (cluster.primary) UpdateClock(cluster.clock, cluster.hosts[*cluster.primary]);
   JudgeLag(cluster, limits, now);
   JudgeReplication(cluster, entries);
-  JudgeQuorum(cluster, entries, own);
+  JudgeQuorum(cluster, entries, limits, own, now);
   cluster.ready =
       cluster.ready || std::all_of(cluster.hosts.begin(), cluster.hosts.end(),
                                    [](const HostVerdict& host) { return host.checked; });

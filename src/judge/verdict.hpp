@@ -43,12 +43,14 @@ struct ServerRun {
 struct Quorum {
   int voters = 0;
   int in_sight = 0;
-  int undecided = 0;  // neither answered nor given up so far
+  int undecided = 0;  // of the voters: neither answered nor given up so far
+  int unasked = 0;    // not counted as voters, because a reload has just brought them
 
   // Of one node, or two, none can be outvoted: to lose one is to lose the majority.
-  bool possible() const { return voters >= 3; }
+  bool possible() const { return voters + unasked >= 3; }
   int majority() const { return voters / 2 + 1; }
-  bool in_majority() const { return possible() && in_sight >= majority(); }
+  // (one alone is none, also while all others have just come with a reload)
+  bool in_majority() const { return possible() && in_sight >= 2 && in_sight >= majority(); }
 };
 
 // What one host is believed to be. The first block is written by liveness, the second by the
@@ -88,6 +90,13 @@ struct HostVerdict {
   bool down_for_all = false;  // down, and a majority said so, or there is none to contradict; stays
                               // so until it is up or unreachable_here
 };
+
+// Whether a failure speaks against the server. One that ends our session, cancels our query or has
+// no place for another session is running: that alone must never make it look down.
+inline bool IsEvidence(Outcome outcome) {
+  return outcome != Outcome::kTerminated && outcome != Outcome::kCancelled &&
+         outcome != Outcome::kFull;
+}
 
 // Answers, or did so a moment ago.
 inline bool IsLive(const HostVerdict& host) {

@@ -153,8 +153,33 @@ void Listener::ScheduleLook() {
   });
 }
 
+// What load balancers are told is told to the log, too, whatever the reason is; the poller's own
+// lines tell what it sees, but not that it has fallen silent.
+void Listener::WatchFence() {
+  if (!world_.fence && !told_fenced_) return;
+  world_.now = EventLoop::Now();
+  const NodeState state = Fenced(server_.node_state(), world_);
+  const bool fenced = state == NodeState::kFenced;
+  if (fenced == told_fenced_) return;
+  told_fenced_ = fenced;
+  if (!fenced) {
+    const bool primary = state == NodeState::kPrimary;
+    Log({LogLine::Level::kInfo,
+         primary ? "this primary says MASTER again" : "this server is no fenced primary any more",
+         "", ""});
+    return;
+  }
+  const MajorityView view = MajorityOf(world_);
+  Log({LogLine::Level::kWarning, "this primary says FENCED, and its checks fail",
+       view.known ? fmt::format("It sees {} of {} voting nodes.", view.voters_in_sight, view.voters)
+                  : "Nothing is known of the other nodes: the poller has just started, or does not "
+                    "get on.",
+       "pg_status.fence is on."});
+}
+
 void Listener::Step() {
   try {
+    WatchFence();
     loop_.Run();
     if (draining_.next_look() != 0) draining_.Look(EventLoop::Now());
   } catch (...) {

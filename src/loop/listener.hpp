@@ -75,6 +75,7 @@ class Listener {
   void Refused(Port port, const IpAddress& from, MonoUs now);
   void Refresh();
   void ScheduleLook();
+  void WatchFence();
   void Log(LogLine line);
 
   EventLoop loop_;
@@ -90,6 +91,7 @@ class Listener {
   TimerHandle look_timer_;
   bool look_armed_ = false;
   MonoUs raw_attended_ = 0;
+  bool told_fenced_ = false;
   std::uint64_t refused_ = 0;  // not yet told
   MonoUs refused_told_ = 0;
   std::deque<LogLine> log_;

@@ -161,15 +161,29 @@ void Poller::WarnOfLocality() {
 
 // Whether a majority can be had is known for certain once every host was asked.
 void Poller::WarnOfFence() {
-  const bool in_vain = settings_.fence && cluster_.ready && !cluster_.quorum.possible();
-  if (in_vain && !fence_warned_) {
-    Log({LogLine::Level::kWarning, "pg_status.fence cannot work with this list of hosts",
-         fmt::format("A majority takes at least 3 nodes that run pg_status, and there {} {}. This "
-                     "server is never fenced.",
-                     cluster_.quorum.voters == 1 ? "is" : "are", cluster_.quorum.voters),
-         "Add a node to pg_status.hosts, or turn pg_status.fence off."});
-  }
+  const Quorum& quorum = cluster_.quorum;
+  const bool in_vain = settings_.fence && cluster_.ready && !quorum.possible();
+  if (in_vain == fence_warned_) return;
   fence_warned_ = in_vain;
+  if (!in_vain) {
+    if (settings_.fence) {
+      Log({LogLine::Level::kInfo,
+           fmt::format("pg_status.fence can work now: {} nodes have a vote", quorum.voters), "",
+           ""});
+    }
+    return;
+  }
+  std::string without;
+  for (std::size_t i = 0; i < cluster_.hosts.size(); ++i) {
+    const HostVerdict& host = cluster_.hosts[i];
+    if (!host.facts || host.facts->gives_opinions || host.foreign) continue;
+    without += fmt::format(" \"{}\" does not run pg_status.", settings_.hosts[i].name);
+  }
+  Log({LogLine::Level::kWarning, "pg_status.fence cannot work: there are too few nodes with a vote",
+       fmt::format("A majority takes at least 3 nodes that run pg_status, and there {} {}.{}",
+                   quorum.voters == 1 ? "is" : "are", quorum.voters, without),
+       "Load pg_status on every node of pg_status.hosts, add a node, or turn pg_status.fence off. "
+       "Until then this server is never fenced."});
 }
 
 void Poller::ProbeNow() {
@@ -223,12 +237,13 @@ Poller::Peer* Poller::TakeFirst() {
 
 void Poller::ServeLine(MonoUs until) {
   while (Peer* const peer = TakeFirst()) {
+    const bool rested = peer->probe.state() == PeerProbe::State::kResting;
     const bool fired = std::exchange(peer->timer_fired, false);
-    if (std::exchange(peer->socket_ready, false)) {
-      SocketReady(*peer);
-    } else if (fired) {
-      Fired(*peer);
-    }
+    const bool ready = std::exchange(peer->socket_ready, false);
+    if (ready) SocketReady(*peer);
+    // A start that is due is due, whatever the socket had to say.
+    const bool rests = peer->probe.state() == PeerProbe::State::kResting;
+    if (fired && (!ready || (rested && rests))) Fired(*peer);
     if (EventLoop::Now() >= until) return;
   }
 }
@@ -246,6 +261,11 @@ void Poller::LineUpAnew() {
 
 void Poller::Fired(Peer& peer) {
   const MonoUs now = EventLoop::Now();
+  // It moved on while it stood in line: that time is not up any more.
+  if (now < peer.probe.deadline()) {
+    Schedule(peer);
+    return;
+  }
   if (peer.probe.state() == PeerProbe::State::kResting) {
     CountLateness(now - peer.due, now, lateness_);
     Begin(peer, now);
@@ -260,6 +280,7 @@ void Poller::Fired(Peer& peer) {
 // little now and then does not get more time for that.
 void Poller::SocketReady(Peer& peer) {
   const MonoUs now = EventLoop::Now();
+  StopWatching(peer);
   peer.probe.OnSocket(now);
   const bool resting = peer.probe.state() == PeerProbe::State::kResting;
   if (!resting && now >= peer.probe.deadline()) peer.probe.OnDeadline(now);
@@ -290,6 +311,10 @@ void Poller::LookUp(Peer& peer) {
   resolver_->Lookup(&peer, peer.entry.hostname,
                     [this, &peer](std::vector<std::string> addresses, const std::string& error) {
                       peer.looking_up = false;
+                      // a deadline of the lookup is over with it
+                      if (peer.probe.state() != PeerProbe::State::kResting) {
+                        peer.timer_fired = false;
+                      }
                       StopWatching(peer);
                       peer.probe.OnResolved(EventLoop::Now(), std::move(addresses), error);
                       AfterMove(peer);

@@ -35,12 +35,18 @@ static void
 hand_out(PgstPoller *poller)
 {
 	static uint32 shown_hosts = PG_UINT32_MAX;
+	static bool published = false;
 	const PgstSnapshot *snapshot = pgst_poller_take_snapshot(poller);
 	PgstLogLine line;
 
-	if (snapshot != NULL)
+	/*
+	 * What the poller before us knew a moment ago is better than nothing: it is replaced
+	 * when each host was asked once, or is too old.
+	 */
+	if (snapshot != NULL && (published || snapshot->ready || !pgst_published_is_recent()))
 	{
 		pgst_publish(snapshot);
+		published = true;
 		if (snapshot->host_count != shown_hosts)
 		{
 			char title[64];

@@ -177,6 +177,19 @@ pgst_publish(const PgstSnapshot *snapshot)
 	pg_atomic_write_u64(&shared->generation, snapshot->generation);
 }
 
+bool
+pgst_published_is_recent(void)
+{
+	bool recent;
+
+	LWLockAcquire(snapshot_lock, LW_SHARED);
+	recent =
+		shared->snapshot.layout == PGST_SNAPSHOT_LAYOUT &&
+		pgst_monotonic_us() - shared->snapshot.made_mono <= shared->snapshot.stale_after;
+	LWLockRelease(snapshot_lock);
+	return recent;
+}
+
 PgstSnapshot *
 pgst_copy_snapshot(void)
 {

@@ -43,6 +43,9 @@ extern uint32 pgst_promotions(void);
 /* Only the poller publishes. Its snapshot's max_hosts is the setting's. */
 extern void pgst_publish(const PgstSnapshot *snapshot);
 
+/* Whether there is a snapshot that is young enough to be believed, whoever made it. */
+extern bool pgst_published_is_recent(void);
+
 /* A copy in the current memory context. Its layout is 0 until something was published. */
 extern PgstSnapshot *pgst_copy_snapshot(void);
 

@@ -235,7 +235,7 @@ processor_time_us(void)
  * or was stopped and let go on, is slow without being stuck. So what counts is the
  * processor time that the step itself has used. A call may also hang without using any,
  * in a system call; then the number of looks decides, of which a process that was stopped
- * misses all but one.
+ * misses all but one. During a shutdown nobody is to wait for that.
  */
 static void
 watchdog_looks_up(void)
@@ -243,7 +243,7 @@ watchdog_looks_up(void)
 	bool busy = processor_time_us() - watchdog_cpu_us >= WATCHDOG_CPU_US;
 
 	watchdog_looks++;
-	if (!busy && watchdog_looks < WATCHDOG_LOOKS)
+	if (!busy && !ShutdownRequestPending && watchdog_looks < WATCHDOG_LOOKS)
 	{
 		enable_timeout_after(watchdog, WATCHDOG_MS);
 		return;

@@ -40,7 +40,7 @@ static_assert(offsetof(PgstSnapshot, generation) == 4 * 4);
 static_assert(offsetof(PgstSnapshot, ready) == offsetof(PgstSnapshot, generation) + 4 * 8);
 static_assert(offsetof(PgstSnapshot, live_primaries) == offsetof(PgstSnapshot, ready) + 4);
 static_assert(offsetof(PgstSnapshot, system_identifier) ==
-              offsetof(PgstSnapshot, live_primaries) + 3 * 4);
+              offsetof(PgstSnapshot, live_primaries) + 5 * 4);
 static_assert(offsetof(PgstSnapshot, dc) == offsetof(PgstSnapshot, system_identifier) + 4 * 8 + 8 +
                                                 2 * 8 + (2 + PGST_DURATION_CLASSES) * 8);
 static_assert(sizeof(PgstSender) == 4 * PGST_LABEL_SIZE + PGST_ADDRESS_SIZE + 8);
@@ -222,6 +222,8 @@ void FillCluster(const ClusterVerdict& cluster, const std::vector<HostEntry>& en
   out.geo_counts = Flag(GeoLocality(local.geo, entries).counts);
   out.live_primaries = static_cast<std::uint32_t>(cluster.live_primaries);
   out.voters = static_cast<std::uint32_t>(cluster.quorum.voters);
+  out.reserved = 0;
+  out.voters_unasked = static_cast<std::uint32_t>(cluster.quorum.unasked);
   out.voters_in_sight = static_cast<std::uint32_t>(cluster.quorum.in_sight);
   out.system_identifier = cluster.system_identifier;
   out.sync_max_lag_ms = limits.sync_max_lag_ms;

@@ -7,6 +7,12 @@
 #include "base/fixed_text.hpp"
 
 namespace pg_status {
+namespace {
+
+// A line takes some 40 bytes at least.
+constexpr std::size_t kMostThatFit = kMaxOpinionsBytes / 32;
+
+}  // namespace
 
 Opinions OpinionsOf(const PgstSnapshot& snapshot, MonoUs now) {
   Opinions opinions;
@@ -15,6 +21,7 @@ Opinions OpinionsOf(const PgstSnapshot& snapshot, MonoUs now) {
   for (std::uint32_t i = 0; i < std::min(snapshot.host_count, snapshot.max_hosts); ++i) {
     const PgstHost& host = hosts[i];
     if (host.state == PGST_STATE_UNKNOWN || host.foreign != 0) continue;
+    if (opinions.size() == kMostThatFit) break;
     Opinion opinion;
     opinion.host = std::string(FixedText(host.name));
     opinion.reachable = host.state != PGST_STATE_DOWN;

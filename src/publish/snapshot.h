@@ -133,6 +133,8 @@ typedef struct PgstSnapshot {
   uint32_t live_primaries;
   uint32_t voters;            /* nodes with a vote, this one included */
   uint32_t voters_in_sight;   /* of these; this one included */
+  uint32_t voters_unasked;    /* not among these: a reload has just brought them */
+  uint32_t reserved;          /* keeps what follows at 8 bytes; 0 */
   uint64_t system_identifier; /* of the cluster; 0 unknown */
   uint64_t sync_max_lag_ms;
   uint64_t sync_max_lag_bytes;

@@ -69,6 +69,8 @@ subtest 'one node cannot reach the primary' => sub {
     my $log = logged($standby1, $offset{standby1});
     like($log, qr/cannot be reached from here after 3 failures/, 'the log says that it cannot be reached from here');
     like($log, qr/WARNING:  pg_status: only this node cannot reach host/, 'then, that only this node cannot');
+    wait_for('many more checks', sub { row($standby1, $primary)->{fails} > 15 });
+    is(scalar(() = logged($standby1, $offset{standby1}) =~ /only this node/g), 1, 'once');
     unlike($log, qr/is down/, 'and announces no outage');
     foreach my $node ($primary, $standby2) {
         wait_for($node->name . ' to hear of it', sub { votes($node, $primary) eq 'up|2|1|all' });
@@ -111,6 +113,7 @@ subtest 'a primary that sees nobody else' => sub {
     set_conf($primary, 'pg_status.fence' => 'on');
     wait_for('the fence', sub { raw_status($primary) eq 'FENCED' });
     pass('with fence it says FENCED');
+    wait_for('the line', sub { logged($primary, $offset) =~ /WARNING:  pg_status: this primary says FENCED/ });
     like(quorum($primary), qr/^3\|2\|1\|f\|t\|t\|This primary says FENCED/, 'in SQL, too');
     is(code($primary, $_), 503, "$_ is 503") foreach qw(/primary / /master /leader /read-write /read-only /replica /readiness);
     is(code($primary, $_), 200, "$_ is 200") foreach qw(/health /liveness /patroni /metrics);
@@ -131,14 +134,39 @@ subtest 'a primary that sees nobody else' => sub {
     wait_for('it to miss the others', sub { logged($primary, $offset) =~ /this primary sees no majority/ });
     pass('which it warns of when the others are given up');
 
+    # the same servers by other names: nothing is known of any of them, and two do not answer for a while
+    freeze($standby1);
+    freeze($standby2);
+    set_conf($primary, 'pg_status.poll_timeout' => '2s',
+        'pg_status.hosts' => join ', ', map { name_of($_) . ' name=new_' . $_->name } @nodes);
+    @words = ();
+    wait_for('the new list to be asked', sub {
+        push @words, raw_status($primary);
+        sql($primary, "SELECT count(*) FROM pg_status_hosts() WHERE host LIKE 'new%' AND last_check IS NOT NULL") == 3;
+    });
+    is_deeply([ grep { $_ ne 'FENCED' } @words ], [], 'nor does it with another list of the same hosts');
+    thaw();
+    set_conf($primary, 'pg_status.poll_timeout' => '1s', 'pg_status.hosts' => hosts_of(@nodes));
+
     $offset = log_offset($primary);
     shut_out($standby1);
     wait_for('the majority', sub { raw_status($primary) eq 'MASTER' });
     is(code($primary, '/primary'), 200, 'one more node in sight is a majority: it says MASTER again');
-    wait_for('the line', sub { logged($primary, $offset) =~ /majority is in sight again/ });
+    wait_for('the line', sub { logged($primary, $offset) =~ /this primary says MASTER again/ });
     pass('which is logged');
     shut_out($standby2);
     wait_for('everybody', sub { quorum($primary) eq '3|2|3|t|t|f|' });
+};
+
+subtest 'a primary whose poller is stuck' => sub {
+    my $offset = log_offset($primary);
+    my $poller = worker_pid($primary, 'poller');
+    kill 'STOP', $poller;
+    wait_for('what it knew to be too old', sub { raw_status($primary) eq 'FENCED' });
+    kill 'CONT', $poller;
+    like(log_text($primary, $offset), qr/this primary says FENCED.*\n.*DETAIL: .*the poller/, 'knows of no majority, and says why');
+    wait_for('it to go on', sub { raw_status($primary) eq 'MASTER' });
+    pass('until it goes on');
 };
 
 subtest 'two nodes' => sub {

@@ -281,6 +281,15 @@ TEST(CadenceOfSilence, AHostThatLivesMayBePromotedAnyMoment) {
             started + Ms(100));
 }
 
+TEST(CadenceOfSilence, EndsWithEvidence) {
+  Scene scene(1);
+  scene.Answers(0, Primary(1, 100), 1000);
+  scene.Fails(0, 1500, Outcome::kFull);
+  scene.Fails(0, 3600000, Outcome::kRefused);
+  EXPECT_EQ(scene[0].liveness, Liveness::kSuspect);
+  EXPECT_EQ(NextProbe(scene.cluster, 0, scene.limits, Ms(3600000), Ms(3600000), 0), Ms(3600100));
+}
+
 TEST(CadenceOfSilence, AServerThatEndsEverySessionIsAskedLessAndLess) {
   Scene scene(1);
   scene.Answers(0, Primary(1, 100), 1000);

@@ -284,9 +284,12 @@ TEST(Changes, AFaultOfThisNodesOwnIsToldAsSuch) {
   scene.AfterFailure(1, 2000);
   scene.AfterFailure(1, 2100);
   scene.AfterFailure(1, 2200);
-  EXPECT_EQ(scene.Says(2, true, 3000), Lines({"only this node cannot reach host \"b:5432\""}));
+  EXPECT_EQ(scene.Says(2, true, 3000), Lines()) << "it may have come back for all";
+  EXPECT_EQ(scene.AfterFailure(1, 3100), Lines({"only this node cannot reach host \"b:5432\""}));
   EXPECT_EQ(scene.told[0].level, LogLine::Level::kWarning);
   EXPECT_EQ(scene.told[0].detail, "2 of 3 voting nodes reach it. Here: connection refused.");
+  EXPECT_EQ(scene.Says(2, true, 3500), Lines()) << "newer than our last failure, and no news";
+  EXPECT_EQ(scene.AfterFailure(1, 3600), Lines());
   EXPECT_EQ(scene.Says(2, true, 4000), Lines());
 }
 
@@ -336,6 +339,47 @@ TEST(Changes, NoMajorityIsMissedWhileTheOthersStart) {
   scene.AfterFailure(1, 1200);
   EXPECT_EQ(scene.AfterFailure(2, 1200).back(),
             "this primary sees no majority: only 1 of 3 voting nodes");
+}
+
+TEST(Changes, AFaultOfThisNodesOwnThatIsARefusalIsNoFaultOfTheNetwork) {
+  VotingScene scene;
+  scene.AfterFailure(1, 2000);
+  scene.AfterFailure(1, 2100);
+  scene.AfterFailure(1, 2200);
+  scene.Says(2, true, 3000);
+  scene.After(1, Failure(Outcome::kRejected, 3100, "no pg_hba.conf entry"));
+  ASSERT_EQ(scene.told.size(), 1U);
+  EXPECT_EQ(scene.told[0].hint.find("The host answers"), 0U);
+}
+
+TEST(Changes, APrimaryThatCannotPollItselfWarnsAllTheSame) {
+  VotingScene scene;
+  scene.limits.max_fails = 1;
+  scene.AfterFailure(0, 2000);
+  scene.AfterFailure(1, 2000);
+  EXPECT_EQ(scene.AfterFailure(2, 2000).back(),
+            "this primary sees no majority: only 1 of 3 voting nodes");
+}
+
+// It may be cut off, and still take writes.
+TEST(Changes, ASplitBrainOutOfSightIsNotOver) {
+  for (const Outcome outcome : {Outcome::kTimeout, Outcome::kRejected, Outcome::kRefused}) {
+    ToldScene scene(2);
+    scene.limits.max_fails = 1;
+    scene.After(0, Primary(1, 100), 1000);
+    scene.After(1, Primary(2, 100, kStartB), 1000);
+    scene.After(0, Primary(1, 100), 2000);
+    scene.After(1, Primary(2, 100, kStartB), 2000);
+    ASSERT_TRUE(scene.cluster.split_brain);
+    const Lines lines = scene.After(0, Failure(outcome, 3000, "gone"));
+    if (outcome == Outcome::kRefused) {
+      EXPECT_EQ(lines.back(), "split brain is over");
+    } else {
+      EXPECT_EQ(lines.back(),
+                "split brain is out of sight: not all of the primaries can be reached");
+      EXPECT_EQ(scene.told.back().detail, "May still take writes: \"a:5432\".");
+    }
+  }
 }
 
 }  // namespace

@@ -711,5 +711,36 @@ TEST(PrimaryClockTest, HistoryOfBurstsAndIdlingStaysInOrder) {
   ExpectInOrder(clock);
 }
 
+// ---- suspect for long -------------------------------------------------------------------------
+
+// A primary that is full runs, and stays suspect; what it told last grows old all the same.
+TEST(LagOfTheFull, PrimaryIsNotHeardForEver) {
+  Scene scene(2);
+  scene.Answers(0, Primary(1, 100), 1000);
+  scene.Answers(1, Streaming(Standby(1, 100)), 1000);
+  scene.Fails(0, 1500, Outcome::kFull);
+  scene.Answers(1, Streaming(Standby(1, 100)), 2000);
+  EXPECT_EQ(scene[1].lag.ms, 0U) << "for a moment its last word is as good as new";
+  scene.Fails(0, 9000, Outcome::kFull);
+  scene.Answers(1, Streaming(Standby(1, 100)), 9000);
+  EXPECT_EQ(scene[0].liveness, Liveness::kSuspect);
+  EXPECT_GE(scene[1].lag.ms, 8000U);
+  EXPECT_FALSE(scene[1].sync_by_time);
+}
+
+TEST(LagOfTheFull, StandbyDoesNotKeepItsLagForEver) {
+  Scene scene(2);
+  scene.Answers(0, Primary(1, 100), 1000);
+  scene.Answers(1, Standby(1, 100), 1000);
+  scene.Fails(1, 1500, Outcome::kFull);
+  EXPECT_EQ(scene[1].lag.ms, 0U);
+  scene.Answers(0, Primary(1, 200), 9000);
+  scene.Fails(1, 9000, Outcome::kFull);
+  EXPECT_EQ(scene[1].liveness, Liveness::kSuspect);
+  EXPECT_EQ(scene[1].lag.ms, std::nullopt);
+  EXPECT_EQ(scene[1].lag.bytes, std::nullopt);
+  EXPECT_FALSE(scene[1].sync_by_bytes);
+}
+
 }  // namespace
 }  // namespace pg_status

@@ -93,7 +93,7 @@ TEST(Quorum, HowManyItTakes) {
 TEST(Quorum, HostsThatWereNotHeardOfYetCount) {
   Electorate scene(3);
   scene.Judge(500);
-  EXPECT_EQ(scene.cluster.quorum.voters, 4) << "which entry is this server is not known yet";
+  EXPECT_EQ(scene.InSight(), "1/3") << "one of them is this server";
   scene.Says(0, 1000, {{0, true}});
   EXPECT_EQ(scene.InSight(), "1/3");
   EXPECT_EQ(scene.cluster.quorum.undecided, 2);
@@ -115,6 +115,43 @@ TEST(Quorum, HostsThatAReloadAddsCountFromTheirFirstProbeOn) {
   EXPECT_EQ(scene.InSight(), "3/3");
   scene.Fails(3, 1200);
   EXPECT_EQ(scene.InSight(), "3/4");
+}
+
+TEST(Quorum, AListThatIsAllNewGivesNobodyAMajority) {
+  Electorate scene(3);
+  scene.AllSayAll(1000);
+  scene.cluster.hosts.assign(3, HostVerdict());
+  scene.Judge(1100);
+  EXPECT_TRUE(scene.cluster.quorum.possible());
+  EXPECT_FALSE(scene.cluster.quorum.in_majority());
+  scene.Says(0, 1200, {{0, true}});
+  EXPECT_TRUE(scene.cluster.quorum.possible());
+  EXPECT_FALSE(scene.cluster.quorum.in_majority());
+  scene.Fails(1, 1300);
+  EXPECT_FALSE(scene.cluster.quorum.in_majority());
+  scene.Says(2, 1400, {{0, true}});
+  EXPECT_TRUE(scene.cluster.quorum.in_majority());
+}
+
+TEST(Quorum, ItsOwnEntryThatDoesNotAnswerIsNoSecondVoter) {
+  Electorate scene(3);
+  scene.Dies(0, 1000);
+  scene.Says(1, 1000, {{0, true}});
+  scene.Says(2, 1000, {{0, true}});
+  EXPECT_EQ(scene.InSight(), "3/3");
+}
+
+// A server that is full stays suspect for as long as that lasts; what it said last does not.
+TEST(Quorum, OpinionsGrowOld) {
+  Electorate scene(3);
+  scene.AllSayAll(1000);
+  scene.Says(2, 2000, {{1, false}});
+  EXPECT_EQ(scene.Votes(1), "2:1");
+  scene.Fails(2, 3000, Outcome::kFull);
+  EXPECT_EQ(scene.Votes(1), "2:1");
+  scene.Fails(2, 9000, Outcome::kFull);
+  EXPECT_EQ(scene.Votes(1), "2:0");
+  EXPECT_EQ(scene.InSight(), "3/3");
 }
 
 TEST(Quorum, HostsWithoutPgStatusHaveNoVote) {
@@ -198,6 +235,8 @@ TEST(Quorum, OnlyThisNodeCannotReachIt) {
   scene.Dies(1, 2000);
   scene.Says(2, 3000, {{0, true}, {1, true, 200}, {2, true}});
   EXPECT_EQ(scene.Votes(1), "2:1") << "its own vote is implied: somebody reaches it";
+  EXPECT_FALSE(scene[1].unreachable_here) << "it may have come back for all";
+  scene.Fails(1, 3100);
   EXPECT_TRUE(scene[1].unreachable_here);
   EXPECT_EQ(scene[1].liveness, Liveness::kDown) << "it stays what it is for us";
   scene.Says(1, 3500, {{0, true}, {1, true}, {2, true}});
