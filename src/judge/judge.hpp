@@ -38,8 +38,8 @@ void RecordObservation(HostVerdict& host, const Observation& observation, const 
 bool IsOutOfDate(const HostVerdict& host, const Limits& limits, MonoUs now);
 
 // Judges all hosts anew from what is recorded of each. own: this server, as far as known. Updates
-// cluster.clock with the chosen primary's report. `entries` and cluster.hosts
-// have the same size and order.
+// cluster.clock with the chosen primary's report. `entries` and cluster.hosts have the same size
+// and order.
 void JudgeCluster(ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
                   const Limits& limits, const ServerRun& own, MonoUs now);
 

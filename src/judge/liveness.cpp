@@ -25,17 +25,12 @@ void SetLiveness(HostVerdict& host, Liveness liveness, MonoUs when) {
   ++host.tally.changes;
 }
 
-// One start of one server.
-bool SameRun(const Facts& a, const Facts& b) {
-  return a.system_identifier == b.system_identifier && a.postmaster_start == b.postmaster_start;
-}
-
 // A standby learns its timeline from its control file, which is written at restart points only, or
 // from a WAL receiver, which may be gone by the next probe. Within one run of the server the
 // timeline it replays never goes back, so the newest one told is right.
 std::uint32_t RememberedTimeline(const HostVerdict& host, const Facts& told) {
-  const bool same_standby =
-      host.facts && host.facts->in_recovery && told.in_recovery && SameRun(*host.facts, told);
+  const bool same_standby = host.facts && host.facts->in_recovery && told.in_recovery &&
+                            RunOf(*host.facts) == RunOf(told);
   return same_standby ? std::max(host.facts->timeline, told.timeline) : told.timeline;
 }
 
@@ -44,7 +39,7 @@ std::uint32_t RememberedTimeline(const HostVerdict& host, const Facts& told) {
 // between.
 MonoUs PrimarySince(const HostVerdict& host, const Facts& told, MonoUs finished) {
   if (told.in_recovery) return 0;
-  const bool goes_on = host.primary_since != 0 && host.facts && SameRun(*host.facts, told) &&
+  const bool goes_on = host.primary_since != 0 && host.facts && RunOf(*host.facts) == RunOf(told) &&
                        host.facts->timeline == told.timeline;
   return goes_on ? host.primary_since : finished;
 }

@@ -16,14 +16,7 @@
 namespace pg_status {
 namespace {
 
-bool IsKnown(const ServerRun& run) {
-  return run.system_identifier != 0 && run.postmaster_start != 0;
-}
-
-ServerRun RunOf(const HostVerdict& host) {
-  if (!host.facts) return {};
-  return {host.facts->system_identifier, host.facts->postmaster_start};
-}
+ServerRun RunSeen(const HostVerdict& host) { return host.facts ? RunOf(*host.facts) : ServerRun(); }
 
 struct RunHash {
   std::size_t operator()(const ServerRun& run) const {
@@ -116,11 +109,11 @@ void Ballot::FindServers() {
   for (std::size_t i = 0; i < cluster_.hosts.size(); ++i) {
     const HostVerdict& host = cluster_.hosts[i];
     if (host.foreign) continue;
-    const ServerRun run = RunOf(host);
+    const ServerRun run = RunSeen(host);
     std::size_t index = servers_.size();
-    if (IsKnown(run)) index = by_run_.emplace(run, index).first->second;
+    if (run.known()) index = by_run_.emplace(run, index).first->second;
     if (index == servers_.size()) servers_.emplace_back();
-    servers_[index].self = IsKnown(run) && run == own_;
+    servers_[index].self = run.known() && run == own_;
     AddEntry(servers_[index], i);
   }
 }
@@ -142,7 +135,7 @@ void Ballot::CountVoters() {
     }
     if (server.unasked) ++quorum.unasked;
     if (!server.votes) continue;
-    if (this_node_votes_ && !IsKnown(RunOf(cluster_.hosts[server.entries.front()]))) ++unknown;
+    if (this_node_votes_ && !RunSeen(cluster_.hosts[server.entries.front()]).known()) ++unknown;
     ++quorum.voters;
     if (server.in_sight) ++quorum.in_sight;
     if (server.undecided) ++quorum.undecided;
@@ -170,7 +163,7 @@ void Ballot::VoteOwn() {
 // of its former runs.
 const std::vector<std::size_t>& Ballot::Meant(const Opinion& opinion) {
   const ServerRun run = {opinion.system_identifier, opinion.postmaster_start};
-  if (IsKnown(run)) {
+  if (run.known()) {
     const auto server = by_run_.find(run);
     if (server != by_run_.end()) return servers_[server->second].entries;
   }
@@ -181,7 +174,7 @@ const std::vector<std::size_t>& Ballot::Meant(const Opinion& opinion) {
   const auto entry = by_name_.find(opinion.host);
   if (entry == by_name_.end()) return named_;
   const HostVerdict& host = cluster_.hosts[entry->second];
-  const bool another = opinion.reachable && IsKnown(run) && IsLive(host) && IsKnown(RunOf(host));
+  const bool another = opinion.reachable && run.known() && IsLive(host) && RunSeen(host).known();
   if (!another && !host.foreign) named_.push_back(entry->second);
   return named_;
 }

@@ -5,7 +5,8 @@
 // The voting nodes are the distinct servers of this cluster that run pg_status: this one, and the
 // hosts that were seen to. A host that has not answered since the poller started may run it, so it
 // counts, too: a primary that starts on the wrong side of a cut must not take itself for the whole
-// cluster. (A host that a reload adds counts from its first probe on.)
+// cluster. A host that a reload adds counts from its first probe on, so that a longer list takes
+// nobody's majority away; until then it may only make one possible.
 //
 // A vote: up (the node reaches the host) or down. Each voting node has one for each host of its
 // list, also for itself: whoever is reached by another one is surely up in its own eyes, though we
@@ -23,10 +24,9 @@
 
 namespace pg_status {
 
-// Sets cluster.quorum, and of every host votes_up, votes_down, unreachable_here and
-// down_for_all. `own`: this
-// server. Opinions are matched with hosts by the run of the server that was seen, else by name.
-// `entries` and cluster.hosts have the same size and order.
+// Sets cluster.quorum and cluster.self, and of every host votes_up, votes_down, unreachable_here
+// and down_for_all. `own`: this server. Opinions are matched with hosts by the run of the server
+// that was seen, else by name. `entries` and cluster.hosts have the same size and order.
 void JudgeQuorum(ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
                  const Limits& limits, const ServerRun& own, MonoUs now);
 

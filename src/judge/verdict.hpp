@@ -36,7 +36,12 @@ struct ServerRun {
     return system_identifier == other.system_identifier &&
            postmaster_start == other.postmaster_start;
   }
+  bool known() const { return system_identifier != 0 && postmaster_start != 0; }
 };
+
+inline ServerRun RunOf(const Facts& facts) {
+  return {facts.system_identifier, facts.postmaster_start};
+}
 
 // How many nodes have a vote, this one included, and how many of them it sees. Who the voting nodes
 // are stands in quorum.hpp.

@@ -308,6 +308,18 @@ add_replication_and_history(Row *row, const PgstHost *host, bool known,
 	add(row, known, BoolGetDatum(host->unreachable_here));
 }
 
+/* The result of a function that returns one row. */
+static Datum
+one_row(FunctionCallInfo fcinfo, Row *row)
+{
+	TupleDesc descriptor;
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	return HeapTupleGetDatum(
+		heap_form_tuple(BlessTupleDesc(descriptor), row->values, row->nulls));
+}
+
 /* Sets up a materialized result and returns where its rows go. */
 static Tuplestorestate *
 begin_rows(FunctionCallInfo fcinfo, TupleDesc *descriptor)
@@ -444,7 +456,6 @@ describe_primary(Row *row, const PgstNodeFacts *node)
 Datum
 pg_status_local(PG_FUNCTION_ARGS)
 {
-	TupleDesc descriptor;
 	PgstSnapshot *snapshot;
 	PgstNodeFacts node;
 	PgstView view;
@@ -452,8 +463,6 @@ pg_status_local(PG_FUNCTION_ARGS)
 	Row row = {.columns = 0};
 
 	need_shared_memory();
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	snapshot = pgst_copy_snapshot();
 	view = view_of(snapshot, &node);
 	standby = node.written == InvalidXLogRecPtr;
@@ -467,8 +476,7 @@ pg_status_local(PG_FUNCTION_ARGS)
 	/* in maintenance: never, as long as nothing can put it there */
 	add(&row, true, BoolGetDatum(false));
 
-	PG_RETURN_DATUM(HeapTupleGetDatum(
-		heap_form_tuple(BlessTupleDesc(descriptor), row.values, row.nulls)));
+	PG_RETURN_DATUM(one_row(fcinfo, &row));
 }
 
 /* What the check port would answer, of which a code and a line are left. */
@@ -572,15 +580,12 @@ majority_note(const PgstMajority *majority)
 Datum
 pg_status_quorum(PG_FUNCTION_ARGS)
 {
-	TupleDesc descriptor;
 	PgstNodeFacts node;
 	PgstView view;
 	PgstMajority majority;
 	Row row = {.columns = 0};
 
 	need_shared_memory();
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	view = view_of(pgst_copy_snapshot(), &node);
 	pgst_majority(&view, &majority);
 
@@ -592,6 +597,5 @@ pg_status_quorum(PG_FUNCTION_ARGS)
 	add(&row, true, BoolGetDatum(majority.fenced));
 	add_text(&row, majority_note(&majority));
 
-	PG_RETURN_DATUM(HeapTupleGetDatum(
-		heap_form_tuple(BlessTupleDesc(descriptor), row.values, row.nulls)));
+	PG_RETURN_DATUM(one_row(fcinfo, &row));
 }

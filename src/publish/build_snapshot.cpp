@@ -129,9 +129,7 @@ void FillTally(const Tally& tally, PgstTally& to) {
 void FillLastSeen(const HostVerdict& verdict, const Facts& facts, const LocalNode& local,
                   PgstHost& host) {
   host.foreign = Flag(verdict.foreign);
-  host.self = Flag(facts.system_identifier != 0 && facts.postmaster_start != 0 &&
-                   facts.system_identifier == local.own.system_identifier &&
-                   facts.postmaster_start == local.own.postmaster_start);
+  host.self = Flag(local.own.known() && RunOf(facts) == local.own);
   host.timeline = facts.timeline;
   host.system_identifier = facts.system_identifier;
   host.server_version = facts.server_version;
