@@ -52,7 +52,17 @@ SKIP: {
             'start') == 0 or BAIL_OUT('the server does not start under a limit of open files');
         $observer->_update_pid(1);
         $observer->safe_psql('postgres', 'CREATE EXTENSION pg_status');
-        wait_for('the rest to be given up', sub { count("state = 'up'") + count("state = 'down'") == @hosts });
+        # Who has a descriptor is settled when each has been checked since it last changed: those that fail for another
+        # reason leave theirs to the next one.
+        my $given_up = "state = 'down' AND last_error ~ 'no descriptor is left for this host: .'";
+        my ($were_up, $since) = ('', '-infinity');
+        wait_for('the rest to be given up', sub {
+            my ($now, $are_up, $others) = split /\|/,
+              sql($observer, qq{SELECT clock_timestamp(), string_agg(host, ' ' ORDER BY host) FILTER (WHERE state = 'up'),
+                count(*) FILTER (WHERE state <> 'up' AND NOT ($given_up)) FROM pg_status_hosts});
+            if ($are_up ne $were_up) { ($were_up, $since) = ($are_up, $now) }
+            return $others == 0 && count("last_check > '$since'") == @hosts;
+        });
 
         my @warned = grep { /poller WARNING/ } pg_status_log($observer, 0);
         is(@warned, 1, 'one warning of the poller');
@@ -62,9 +72,8 @@ SKIP: {
         my $up = count("state = 'up'");
         cmp_ok($up, '>=', 80,  "$up hosts are up");
         cmp_ok($up, '<',  160, 'but not all');
-        is(count("state = 'down' AND last_error ~ 'no descriptor is left for this host: .'"), @hosts - $up,
-            'each of the others shows why it is not');
-        my $since = sql($observer, 'SELECT clock_timestamp()');
+        is(count($given_up), @hosts - $up, 'each of the others shows why it is not');
+        $since = sql($observer, 'SELECT clock_timestamp()');
         wait_for('another check of all', sub { count("last_check > '$since'") == @hosts });
         is(count("state = 'up' AND last_success > '$since'"), $up, 'those that are up are asked as ever');
         my $descriptors = () = glob '/proc/' . worker_pid($observer, 'poller') . '/fd/*';
@@ -111,13 +120,19 @@ subtest 'checks are spread over the interval and begin in time' => sub {
     });
     pass("each tenth of a second has checks, at most $most of " . @hosts);
 
-    my ($in_time, $all) = punctual('0.25');
-    my ($since, $checks) = (time, 0);
-    my ($in_time_now, $all_now);
-    wait_for('three more rounds', sub { ($in_time_now, $all_now) = punctual('0.25'); $all_now >= $all + 3 * @hosts });
+    my ($in_time, $all, $in_time_now, $all_now, $took);
+    # of hosts that all answer: one that does not, on a busy machine, is asked faster
+    wait_for('three rounds without a failure', sub {
+        my ($since, $offset) = (time, log_offset($observer));
+        ($in_time, $all) = punctual('0.25');
+        wait_for('three more rounds',
+            sub { ($in_time_now, $all_now) = punctual('0.25'); $all_now >= $all + 3 * @hosts });
+        $took = time - $since;
+        return !grep { /is suspect/ } pg_status_log($observer, $offset);
+    });
     my $late = ($all_now - $all) - ($in_time_now - $in_time);
     cmp_ok($late, '<=', ($all_now - $all) / 20, "at most one in twenty is late by more than 250 ms ($late are)");
-    cmp_ok(time - $since, '>', 2, 'and nobody is asked more often than each second');
+    cmp_ok($took, '>', 2, 'and nobody is asked more often than each second');
 };
 
 subtest 'all of them freeze at once' => sub {
@@ -139,7 +154,9 @@ SKIP: {
     subtest 'descriptors run out, and come back' => sub {
         my $limit = sub { system('prlimit', '--pid', $poller, "--nofile=$_[0]:") == 0 or die 'prlimit failed' };
         my $full = () = glob "/proc/$poller/fd/*";
-        $limit->(75);    # new ones get the lowest free numbers, and the last 32 are not for hosts
+        # New ones get the lowest free numbers, and the last 32 are not for hosts: whichever numbers the primary's had,
+        # few can be used again.
+        $limit->(60);
         $primary->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
             WHERE application_name LIKE 'pg_status%'});
         wait_for('hosts without a descriptor', sub { count("last_error ~ 'no descriptor is left'") > $per_server / 2 });
