@@ -43,6 +43,11 @@ constexpr std::uint64_t kMaxScramRounds = 200000;
 
 constexpr std::size_t kMaxAnswerBytes = std::size_t{16} << 20;
 
+// To parse and plan the question takes the peer ten times as long as to answer it, so it does that
+// once for each connection.
+constexpr std::string_view kPrepare = "PREPARE pg_status_probe AS ";
+constexpr std::string_view kExecute = "EXECUTE pg_status_probe";
+
 // Descriptors that are left for others: the resolver, the files that a reload reads.
 constexpr rlim_t kSpareFds = 32;
 
@@ -203,13 +208,20 @@ class LibpqLink : public Link {
   bool AsksTooMuch();
   LinkStep NotConnected();
   LinkStep Ended();
+  std::string InWords(std::string_view query) const;
+  bool IsAgainstPreparing(const PGresult* error) const;
   static void OnNotice(void* link, const PGresult* notice);
   void NoteLastWords(const PGresult* error);
   void DropNotifications();
   LinkStep TakeResult(QueryResult result);
 
+  // How the question is put on this connection: it is to be prepared yet, it was, or the server (a
+  // pooler before it, say) does not let us.
+  enum class Manner : std::uint8_t { kToPrepare, kPrepared, kPlain };
+
   std::shared_ptr<const ConnectionOptions> options_;
   Connection connection_;
+  Manner manner_ = Manner::kToPrepare;
   GatheredRows rows_;
   LinkFailure failure_;
   bool cancelled_ = false;  // the query was; what belongs to it is still to be read
@@ -359,10 +371,27 @@ LinkStep LibpqLink::Connect() {
   }
 }
 
+// What is sent to put the question.
+std::string LibpqLink::InWords(std::string_view query) const {
+  std::string text;
+  switch (manner_) {
+    case Manner::kToPrepare:
+      text.append(kPrepare).append(query).append("; ").append(kExecute);
+      break;
+    case Manner::kPrepared:
+      text = kExecute;
+      break;
+    case Manner::kPlain:
+      text = query;
+      break;
+  }
+  return text;
+}
+
 LinkStep LibpqLink::Ask(std::string_view query) {
   rows_.Clear();
   cancelled_ = false;
-  const std::string text(query);
+  const std::string text = InWords(query);
   if (PQsendQuery(connection_.get(), text.c_str()) == 0) return Ended();
   // Not being able to bound the number of rows is no reason to ask unboundedly.
   if (PQsetSingleRowMode(connection_.get()) == 0) return Ended();
@@ -402,11 +431,31 @@ LinkStep LibpqLink::TakeResult(QueryResult result) {
       return LinkStep::kWantRead;
     case PGRES_TUPLES_OK:  // ends the rows, has none of its own
       return LinkStep::kWantRead;
+    case PGRES_COMMAND_OK:
+      if (manner_ != Manner::kToPrepare) break;
+      manner_ = Manner::kPrepared;
+      return LinkStep::kWantRead;
     case PGRES_FATAL_ERROR:
-      return Failed(OutcomeOfError(result.get()), ErrorText(result.get()));
-    default:  // a COPY, a command without rows: nothing that our query leads to
-      return Failed(Outcome::kGarbled, "the answer is not that of a PostgreSQL query");
+      if (!IsAgainstPreparing(result.get())) {
+        return Failed(OutcomeOfError(result.get()), ErrorText(result.get()));
+      }
+      manner_ = Manner::kPlain;
+      return Failed(Outcome::kCancelled, ErrorText(result.get()));
+    default:  // a COPY, say: nothing that our query leads to
+      break;
   }
+  return Failed(Outcome::kGarbled, "the answer is not that of a PostgreSQL query");
+}
+
+// Whether the question is to be put again, in plain words: a pooler gave us a session where nothing
+// was prepared, or where somebody like us did that before; or a plan has grown old in a way that
+// PostgreSQL does not mend by itself.
+bool LibpqLink::IsAgainstPreparing(const PGresult* error) const {
+  const char* state = PQresultErrorField(error, PG_DIAG_SQLSTATE);
+  const char* severity = PQresultErrorField(error, PG_DIAG_SEVERITY_NONLOCALIZED);
+  if (manner_ == Manner::kPlain || state == nullptr || severity == nullptr) return false;
+  const auto is = [state](const char* other) { return std::strcmp(state, other) == 0; };
+  return std::strcmp(severity, "ERROR") == 0 && (is("26000") || is("42P05") || is("0A000"));
 }
 
 bool LibpqLink::StillThere() {
@@ -451,6 +500,7 @@ void LibpqLink::Close() {
   rows_.Clear();
   authentication_.clear();
   last_words_.clear();
+  manner_ = Manner::kToPrepare;
   connection_.reset();
 }
 

@@ -51,8 +51,9 @@ class Link {
   virtual LinkStep Open(const Endpoint& endpoint) = 0;
   virtual LinkStep Connect() = 0;
 
-  // Sends a query, then Flush() until kDone, then Read() until kDone: Answer() has the rows. After
-  // a failure the connection is of no use, but for kCancelled: then the next query may be sent.
+  // Sends a query, the same one each time, then Flush() until kDone, then Read() until kDone:
+  // Answer() has the rows. After a failure the connection is of no use, but for kCancelled: then
+  // the query may be sent again.
   virtual LinkStep Ask(std::string_view query) = 0;
   virtual LinkStep Flush() = 0;
   virtual LinkStep Read() = 0;

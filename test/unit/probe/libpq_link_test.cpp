@@ -502,7 +502,8 @@ TEST_F(LibpqLinkTest, RowsAreReadAsTheyWereSent) {
   const Cells second = {"b", "NULL", "c", std::nullopt};
   ASSERT_EQ(Asked(Table({first, second}) + ReadyForQuery()), Stage::kDone)
       << client_.failure().error;
-  EXPECT_EQ(server_.session(0).query, "SELECT 1");
+  EXPECT_EQ(server_.session(0).query,
+            "PREPARE pg_status_probe AS SELECT 1; EXECUTE pg_status_probe");
   const Rows& rows = client_.link().Answer();
   ASSERT_EQ(rows.rows(), 2u);
   ASSERT_EQ(rows.columns(), 4u);
@@ -575,6 +576,54 @@ TEST_F(LibpqLinkTest, OneConnectionServesManyQuestions) {
   EXPECT_EQ(server_.sessions().size(), 1u);
 }
 
+// ---- the question is prepared once for each connection
+
+std::string AnswerToPrepare(const Cells& row) { return CommandComplete("PREPARE") + Answer(row); }
+
+TEST_F(LibpqLinkTest, QuestionIsPreparedOnce) {
+  ASSERT_EQ(Asked(AnswerToPrepare({"first"})), Stage::kDone);
+  const std::string first = server_.session(0).query;
+  EXPECT_EQ(first.rfind("PREPARE pg_status_probe AS ", 0), 0u) << first;
+  EXPECT_NE(first.find("; EXECUTE pg_status_probe"), std::string::npos) << first;
+  EXPECT_EQ(client_.link().Answer().Cell(0, 0), "first");
+  server_.on_query = [](ScriptedServer::Session& session) { session.Send(Answer({"then"})); };
+  for (int i = 0; i < 3; ++i) {
+    client_.Ask();
+    ASSERT_EQ(Ended(), Stage::kDone);
+    EXPECT_EQ(server_.session(0).query, "EXECUTE pg_status_probe");
+    EXPECT_EQ(client_.link().Answer().Cell(0, 0), "then");
+  }
+}
+
+TEST_F(LibpqLinkTest, QueryThatWasCancelledBehindItsPrepareIsExecuted) {
+  Asked(CommandComplete("PREPARE") + ErrorResponse("ERROR", "57014", "why") + ReadyForQuery());
+  ExpectFailure(Outcome::kCancelled);
+  server_.on_query = [](ScriptedServer::Session& session) { session.Send(Answer({"x"})); };
+  client_.Ask();
+  ASSERT_EQ(Ended(), Stage::kDone);
+  EXPECT_EQ(server_.session(0).query, "EXECUTE pg_status_probe");
+}
+
+// Behind a pooler the next session may be another one.
+TEST_F(LibpqLinkTest, WhatCannotBePreparedIsAskedInPlainWords) {
+  for (const char* state : {"26000", "42P05", "0A000"}) {
+    SCOPED_TRACE(state);
+    const std::string error = ErrorResponse("ERROR", state, "why") + ReadyForQuery();
+    Asked(error);
+    ExpectFailure(Outcome::kCancelled);
+    server_.on_query = [](ScriptedServer::Session& session) { session.Send(Answer({"x"})); };
+    for (int i = 0; i < 2; ++i) {
+      client_.Ask();
+      ASSERT_EQ(Ended(), Stage::kDone);
+      EXPECT_EQ(server_.sessions().back()->query.find("pg_status_probe"), std::string::npos);
+    }
+    server_.on_query = [&](ScriptedServer::Session& session) { session.Send(error); };
+    client_.Ask();
+    Ended();
+    ExpectFailure(Outcome::kRejected);
+  }
+}
+
 // ---- bad answers
 
 TEST_F(LibpqLinkTest, EndsAndErrorsAreToldApart) {
@@ -615,7 +664,8 @@ TEST_F(LibpqLinkTest, EndsAndErrorsAreToldApart) {
        Outcome::kRejected},
       {"copy", CopyOutResponse() + Message('d', "x") + Message('c', ""), false, Outcome::kGarbled},
       {"copy in", Message('G', std::string("\0", 1) + Int16(0)), false, Outcome::kGarbled},
-      {"command without rows", CommandComplete("SET") + ReadyForQuery(), false, Outcome::kGarbled},
+      {"commands without rows", CommandComplete("PREPARE") + CommandComplete("SET"), false,
+       Outcome::kGarbled},
       {"empty query", Message('I', "") + ReadyForQuery(), false, Outcome::kGarbled},
   };
   for (const auto& row : cases) {
