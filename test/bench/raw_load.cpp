@@ -2,16 +2,16 @@
 // more of them: connect, read to the end, compare, close, again. Knows nothing of which server it
 // is, and leaves the server's CPU time to whoever started it.
 //
-//   raw_load PORT CONCURRENCY SECONDS WORD     on 127.0.0.1; the answer must be WORD and a newline
+//   raw_load PORT CONCURRENCY SECONDS TEXT     on 127.0.0.1; the answer must be TEXT, byte by byte
 //
 // Writes one line with seven numbers:
 //
 //   good per_second p50 p99 max late failed
 //
-// good: connections that brought the whole word and an orderly end. p50, p99, max: how long the
+// good: connections that brought the whole text and an orderly end. p50, p99, max: how long the
 // good ones took, in microseconds, from before connect() to the end of the stream. late: those of
 // the good ones that took longer than 200 ms, and those that had waited for longer than that in
-// vain at the end. failed: refused, reset, ended without the word. The exit status is 1 when none
+// vain at the end. failed: refused, reset, ended without the text. The exit status is 1 when none
 // was good.
 //
 // An answer that is late on loopback comes from a backlog that overflowed: the client sends its SYN
@@ -194,11 +194,11 @@ int main(int argc, char** argv) {
   const int concurrency = argc == 5 ? std::atoi(argv[2]) : 0;
   const int seconds = argc == 5 ? std::atoi(argv[3]) : 0;
   if (concurrency < 1 || seconds < 1) {
-    std::fputs("usage: raw_load PORT CONCURRENCY SECONDS WORD\n", stderr);
+    std::fputs("usage: raw_load PORT CONCURRENCY SECONDS TEXT\n", stderr);
     return 64;
   }
   Load load(static_cast<std::uint16_t>(std::atoi(argv[1])), static_cast<std::size_t>(concurrency),
-            std::string(argv[4]) + "\n");
+            argv[4]);
   load.Run(seconds);
   return load.Report() ? 0 : 1;
 }
