@@ -44,7 +44,7 @@ constexpr std::uint64_t kMaxScramRounds = 200000;
 constexpr std::size_t kMaxAnswerBytes = std::size_t{16} << 20;
 
 // To parse and plan the question takes the peer ten times as long as to answer it, so it does that
-// once for each connection.
+// once for each connection that is kept.
 constexpr std::string_view kPrepare = "PREPARE pg_status_probe AS ";
 constexpr std::string_view kExecute = "EXECUTE pg_status_probe";
 
@@ -190,12 +190,14 @@ class LibpqLink : public Link {
   LinkStep Flush() override;
   LinkStep Read() override;
   const Rows& Answer() const override { return rows_; }
+  void Prepare() override;
   bool StillThere() override;
   void Close() override;
   std::unique_ptr<Link> Another() const override { return MakeLibpqLink(options_); }
   bool HoldsSession() const override;
 
   bool is_open() const override { return connection_ != nullptr; }
+  int session() const override;
   int socket() const override { return connection_ ? PQsocket(connection_.get()) : -1; }
   int server_version() const override {
     return connection_ ? PQserverVersion(connection_.get()) : 0;
@@ -215,13 +217,12 @@ class LibpqLink : public Link {
   void DropNotifications();
   LinkStep TakeResult(QueryResult result);
 
-  // How the question is put on this connection: it is to be prepared yet, it was, or the server (a
-  // pooler before it, say) does not let us.
-  enum class Manner : std::uint8_t { kToPrepare, kPrepared, kPlain };
+  // How the question is put on this connection.
+  enum class Manner : std::uint8_t { kPlain, kToPrepare, kPrepared, kPlainForGood };
 
   std::shared_ptr<const ConnectionOptions> options_;
   Connection connection_;
-  Manner manner_ = Manner::kToPrepare;
+  Manner manner_ = Manner::kPlain;
   GatheredRows rows_;
   LinkFailure failure_;
   bool cancelled_ = false;  // the query was; what belongs to it is still to be read
@@ -249,7 +250,9 @@ LinkStep LibpqLink::Ended() {
     const QueryResult result(PQgetResult(connection_.get()));
     if (!result) break;
     const ExecStatusType status = PQresultStatus(result.get());
-    if (status == PGRES_SINGLE_TUPLE || status == PGRES_TUPLES_OK) continue;
+    if (status == PGRES_SINGLE_TUPLE || status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
+      continue;
+    }
     if (status == PGRES_FATAL_ERROR) NoteLastWords(result.get());
     break;
   }
@@ -382,11 +385,18 @@ std::string LibpqLink::InWords(std::string_view query) const {
       text = kExecute;
       break;
     case Manner::kPlain:
+    case Manner::kPlainForGood:
       text = query;
       break;
   }
   return text;
 }
+
+void LibpqLink::Prepare() {
+  if (manner_ == Manner::kPlain) manner_ = Manner::kToPrepare;
+}
+
+int LibpqLink::session() const { return connection_ ? PQbackendPID(connection_.get()) : 0; }
 
 LinkStep LibpqLink::Ask(std::string_view query) {
   rows_.Clear();
@@ -439,7 +449,7 @@ LinkStep LibpqLink::TakeResult(QueryResult result) {
       if (!IsAgainstPreparing(result.get())) {
         return Failed(OutcomeOfError(result.get()), ErrorText(result.get()));
       }
-      manner_ = Manner::kPlain;
+      manner_ = Manner::kPlainForGood;
       return Failed(Outcome::kCancelled, ErrorText(result.get()));
     default:  // a COPY, say: nothing that our query leads to
       break;
@@ -447,13 +457,14 @@ LinkStep LibpqLink::TakeResult(QueryResult result) {
   return Failed(Outcome::kGarbled, "the answer is not that of a PostgreSQL query");
 }
 
-// Whether the question is to be put again, in plain words: a pooler gave us a session where nothing
-// was prepared, or where somebody like us did that before; or a plan has grown old in a way that
-// PostgreSQL does not mend by itself.
+// Whether the question is to be put again, in plain words: what was prepared is gone, or is there
+// although we have not done it, or its plan has grown old in a way that PostgreSQL does not mend by
+// itself.
 bool LibpqLink::IsAgainstPreparing(const PGresult* error) const {
   const char* state = PQresultErrorField(error, PG_DIAG_SQLSTATE);
   const char* severity = PQresultErrorField(error, PG_DIAG_SEVERITY_NONLOCALIZED);
-  if (manner_ == Manner::kPlain || state == nullptr || severity == nullptr) return false;
+  const bool prepares = manner_ == Manner::kToPrepare || manner_ == Manner::kPrepared;
+  if (!prepares || state == nullptr || severity == nullptr) return false;
   const auto is = [state](const char* other) { return std::strcmp(state, other) == 0; };
   return std::strcmp(severity, "ERROR") == 0 && (is("26000") || is("42P05") || is("0A000"));
 }
@@ -500,7 +511,7 @@ void LibpqLink::Close() {
   rows_.Clear();
   authentication_.clear();
   last_words_.clear();
-  manner_ = Manner::kToPrepare;
+  manner_ = Manner::kPlain;
   connection_.reset();
 }
 

@@ -59,6 +59,10 @@ class Link {
   virtual LinkStep Read() = 0;
   virtual const Rows& Answer() const = 0;
 
+  // From the next question on it may be kept at the peer, ready to be executed. Only where the
+  // session is ours alone: behind a pooler somebody else's question might have our name.
+  virtual void Prepare() = 0;
+
   // Between two questions the socket became readable: takes in what came. False when the connection
   // has ended.
   virtual bool StillThere() = 0;
@@ -74,7 +78,8 @@ class Link {
   virtual bool HoldsSession() const = 0;
 
   virtual bool is_open() const = 0;
-  virtual int socket() const = 0;  // -1 when there is none
+  virtual int session() const = 0;  // the process that serves us, as it was told us at the login
+  virtual int socket() const = 0;   // -1 when there is none
   virtual int server_version() const = 0;
   virtual std::string peer_address() const = 0;  // numeric; "" for a socket
   virtual const LinkFailure& failure() const = 0;

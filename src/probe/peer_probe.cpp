@@ -268,7 +268,12 @@ void PeerProbe::FinishReading(MonoUs now) {
   current_.outcome = Outcome::kOk;
   current_.facts = std::move(facts.value());
   // A smart shutdown waits until the last session has ended. Ours must not be the one.
-  if (current_.facts.stopping || !keep_) link_->Close();
+  const bool is_kept = keep_ && !current_.facts.stopping;
+  if (!is_kept) {
+    link_->Close();
+  } else if (AnsweringProcess(link_->Answer()) == link_->session()) {
+    link_->Prepare();
+  }
   lost_connection_ = current_.facts.stopping;
   stalled_since_ = 0;
   stall_patience_us_ = kFirstPatienceUs;

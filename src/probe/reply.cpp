@@ -48,6 +48,7 @@ enum Column : std::size_t {
   kSenderState,
   kSenderSyncState,
   kSenderSyncPriority,
+  kBackendPid,
   kColumnCount
 };
 
@@ -62,6 +63,8 @@ enum Column : std::size_t {
 // pg_status.node_state is the peer's own pg_status speaking; NULL when it is not loaded there.
 //
 // pg_status.opinions likewise; it may be long, so it comes with the first row only.
+//
+// pg_backend_pid tells whether the session is ours, or a pooler's that many share.
 //
 // The walsenders' query has a LIMIT so that the answer stays bounded.
 constexpr std::string_view kQuery =
@@ -85,7 +88,7 @@ constexpr std::string_view kQuery =
     " CASE WHEN COALESCE(s.ordinal, 1) OPERATOR(pg_catalog.=) 1"
     "      THEN pg_catalog.current_setting('pg_status.opinions', true) END,"
     " s.pid, s.usename, s.application_name, pg_catalog.host(s.client_addr), s.state, s.sync_state,"
-    " s.sync_priority"
+    " s.sync_priority, pg_catalog.pg_backend_pid()"
     " FROM (SELECT pg_catalog.pg_is_in_recovery() AS in_recovery OFFSET 0) f"
     " CROSS JOIN pg_catalog.pg_control_system() cs"
     " CROSS JOIN pg_catalog.pg_control_checkpoint() cc"
@@ -93,6 +96,8 @@ constexpr std::string_view kQuery =
     " LEFT JOIN pg_catalog.pg_stat_wal_receiver w ON true"
     " LEFT JOIN (SELECT r.*, pg_catalog.row_number() OVER () AS ordinal"
     "            FROM pg_catalog.pg_stat_replication r LIMIT 1000) s ON true";
+
+constexpr std::uint64_t kMaxProcess = std::numeric_limits<int>::max();
 
 // A cell of a walsender or a setting: enough for any real one, and no more.
 constexpr std::size_t kMaxText = 255;
@@ -247,8 +252,17 @@ std::string ReadSenders(const Rows& rows, Facts& facts) {
 
 std::string_view ProbeQuery() { return kQuery; }
 
+std::optional<int> AnsweringProcess(const Rows& rows) {
+  const auto cell = rows.Cell(0, kBackendPid);
+  const auto number = cell ? ParseUint64(*cell) : std::nullopt;
+  if (!number || *number == 0 || *number > kMaxProcess) return std::nullopt;
+  return static_cast<int>(*number);
+}
+
 Result<Facts> ParseReply(const Rows& rows, int server_version) {
-  if (rows.rows() == 0 || rows.columns() != kColumnCount) {
+  // The last column is for AnsweringProcess(), and tells nothing of the host.
+  const bool is_whole = rows.columns() == kColumnCount || rows.columns() == kBackendPid;
+  if (rows.rows() == 0 || !is_whole) {
     return Error{"the answer has another shape than a PostgreSQL server's"};
   }
   RowReader row(rows, 0);

@@ -1,6 +1,7 @@
 // The question every host is asked, and its answer turned into facts. Pure.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "base/result.hpp"
@@ -19,6 +20,9 @@ std::string_view ProbeQuery();
 // Facts from the rows of ProbeQuery's answer, or what is wrong with them. Text from the peer is
 // hostile: numbers are checked, texts are cut, more rows than kMaxSenders are left out.
 Result<Facts> ParseReply(const Rows& rows, int server_version);
+
+// The process of the peer that gave the answer; nullopt when it does not say.
+std::optional<int> AnsweringProcess(const Rows& rows);
 
 inline constexpr std::size_t kMaxSenders = 1000;
 

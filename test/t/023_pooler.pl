@@ -1,5 +1,6 @@
-# Hosts behind a real PgBouncer that gives each statement another session: what was prepared in one is not there in the
-# next, and somebody else may have prepared it there. The hosts are addresses of one pooler in front of one server.
+# The check of a host is prepared where the session is ours alone, and nowhere else: behind a real PgBouncer that gives
+# each statement another session, what we prepared would not be there the next time, and what has its name there may be
+# somebody else's. The hosts are a server itself, and addresses of one pooler in front of it.
 use strict;
 use warnings;
 use FindBin;
@@ -44,8 +45,9 @@ sub log_of { return PgStatus::Outside::read_from($log, 0) }
 
 my $observer = new_node('observer');
 init_node($observer,
-    'pg_status.hosts'         => join(', ', map { "$_:$port" } @addresses),
+    'pg_status.hosts'         => join(', ', name_of($server) . ' name=direct', map { "$_:$port" } @addresses),
     'pg_status.poll_interval' => '100ms',
+    'pg_status.poll_timeout'  => '10s',
     'pg_status.conn_max_age'  => '2s',
     'pg_status.check_port'    => check_port($observer));
 $observer->start;
@@ -62,12 +64,22 @@ sub polls {
 }
 
 my ($good, $offset) = (polls('ok'), log_offset($observer));
-wait_for('fifty more checks of each, over several connections', sub { polls('ok') >= $good + 50 * @addresses });
+wait_for('fifty more checks of each, over several connections', sub { polls('ok') >= $good + 50 * (1 + @addresses) });
 is(polls('error') + polls('timeout'), 0, 'none has failed');
 is(scalar(grep { /suspect|down/ } pg_status_log($observer, $offset)), 0, 'nor does the log tell of any');
+is(scalar(grep { /ERROR/ } log_lines($server, 0)), 0, 'the server knows of no error, either');
 
-my $told = () = log_text($server, 0) =~ /ERROR:  prepared statement "pg_status_probe" (?:does not exist|already exists)/g;
-cmp_ok($told, '>', 0, "the server was asked for what was not there, or was ($told times)");
-my $plain = sql($server, q{SELECT count(*) FROM pg_stat_activity WHERE query ~ '^SELECT f.in_recovery'});
-cmp_ok($plain, '>', 0, "and is asked in plain words then ($plain sessions)");
+# of those that the poller and the pooler keep
+sub sessions { return sql($server, "SELECT count(*) FROM pg_stat_activity WHERE query ~ '^$_[0]'") }
+wait_for('the direct session to be asked what is prepared there', sub { sessions('EXECUTE pg_status_probe') == 1 });
+cmp_ok(sessions('SELECT f.in_recovery'), '>', 1, 'those of the pooler are asked in plain words');
+
+# What others prepare in sessions that are shared, by the same name, is none of ours.
+my $pooled = "host=$addresses[0] port=$port dbname=postgres user=" . getpwuid $<;
+PostgreSQL::Test::Utils::system_log('psql', '-XAtq', '-d', $pooled, '-c',
+    "PREPARE pg_status_probe AS SELECT true, 'somebody else''s'") foreach 1 .. 3;    # (or it is there already)
+($good, $offset) = (polls('ok'), log_offset($observer));
+wait_for('twenty more checks of each', sub { polls('ok') >= $good + 20 * (1 + @addresses) });
+is(polls('error') + polls('timeout'), 0, 'none has failed');
+is(scalar(grep { /ERROR/ && !/already exists/ } log_lines($server, 0)), 0, 'nor was there an error');
 done_testing;

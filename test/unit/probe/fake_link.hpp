@@ -46,6 +46,7 @@ struct LinkScript {
 class FakeLink : public Link {
  public:
   static constexpr int kSocket = 42;
+  static constexpr int kSession = 4711;
 
   explicit FakeLink(LinkScript& script) : script_(script) {}
   ~FakeLink() override { SetOpen(false); }
@@ -67,6 +68,7 @@ class FakeLink : public Link {
     return step;
   }
   const Rows& Answer() const override { return rows_; }
+  void Prepare() override { script_.calls.emplace_back("prepare"); }
   bool StillThere() override {
     script_.calls.emplace_back("still there");
     if (script_.still_there.empty()) return true;
@@ -84,6 +86,7 @@ class FakeLink : public Link {
   bool HoldsSession() const override { return open_ && script_.holds_session; }
 
   bool is_open() const override { return open_; }
+  int session() const override { return open_ ? kSession : 0; }
   int socket() const override { return open_ ? kSocket : -1; }
   int server_version() const override { return open_ ? script_.server_version : 0; }
   std::string peer_address() const override { return open_ ? "192.0.2.1" : ""; }

@@ -502,8 +502,7 @@ TEST_F(LibpqLinkTest, RowsAreReadAsTheyWereSent) {
   const Cells second = {"b", "NULL", "c", std::nullopt};
   ASSERT_EQ(Asked(Table({first, second}) + ReadyForQuery()), Stage::kDone)
       << client_.failure().error;
-  EXPECT_EQ(server_.session(0).query,
-            "PREPARE pg_status_probe AS SELECT 1; EXECUTE pg_status_probe");
+  EXPECT_EQ(server_.session(0).query, "SELECT 1");
   const Rows& rows = client_.link().Answer();
   ASSERT_EQ(rows.rows(), 2u);
   ASSERT_EQ(rows.columns(), 4u);
@@ -576,52 +575,85 @@ TEST_F(LibpqLinkTest, OneConnectionServesManyQuestions) {
   EXPECT_EQ(server_.sessions().size(), 1u);
 }
 
-// ---- the question is prepared once for each connection
+// ---- the question is prepared once for each connection, where that is wanted
 
-std::string AnswerToPrepare(const Cells& row) { return CommandComplete("PREPARE") + Answer(row); }
-
-TEST_F(LibpqLinkTest, QuestionIsPreparedOnce) {
-  ASSERT_EQ(Asked(AnswerToPrepare({"first"})), Stage::kDone);
-  const std::string first = server_.session(0).query;
-  EXPECT_EQ(first.rfind("PREPARE pg_status_probe AS ", 0), 0u) << first;
-  EXPECT_NE(first.find("; EXECUTE pg_status_probe"), std::string::npos) << first;
-  EXPECT_EQ(client_.link().Answer().Cell(0, 0), "first");
-  server_.on_query = [](ScriptedServer::Session& session) { session.Send(Answer({"then"})); };
-  for (int i = 0; i < 3; ++i) {
+class PreparingTest : public LibpqLinkTest {
+ protected:
+  // Asked once in plain words, as the first time always; then it is to be prepared, and these bytes
+  // are the answer to that.
+  Stage Prepared(const std::string& bytes) {
+    EXPECT_EQ(Asked(Answer({"plain"})), Stage::kDone);
+    EXPECT_EQ(LastQuery(), "SELECT 1");
+    client_.link().Prepare();
+    return AskedAgain(bytes);
+  }
+  Stage AskedAgain(const std::string& bytes) {
+    server_.on_query = [=](ScriptedServer::Session& session) { session.Send(bytes); };
     client_.Ask();
-    ASSERT_EQ(Ended(), Stage::kDone);
-    EXPECT_EQ(server_.session(0).query, "EXECUTE pg_status_probe");
+    return Ended();
+  }
+  const std::string& LastQuery() const { return server_.sessions().back()->query; }
+
+  const std::string kPrepare = "PREPARE pg_status_probe AS SELECT 1; EXECUTE pg_status_probe";
+  const std::string kExecute = "EXECUTE pg_status_probe";
+};
+
+TEST_F(PreparingTest, ThenItIsExecutedOnly) {
+  ASSERT_EQ(Prepared(CommandComplete("PREPARE") + Answer({"first"})), Stage::kDone);
+  EXPECT_EQ(LastQuery(), kPrepare);
+  EXPECT_EQ(client_.link().Answer().Cell(0, 0), "first");
+  for (int i = 0; i < 3; ++i) {
+    client_.link().Prepare();  // is said after each answer, and changes nothing
+    ASSERT_EQ(AskedAgain(Answer({"then"})), Stage::kDone);
+    EXPECT_EQ(LastQuery(), kExecute);
     EXPECT_EQ(client_.link().Answer().Cell(0, 0), "then");
   }
 }
 
-TEST_F(LibpqLinkTest, QueryThatWasCancelledBehindItsPrepareIsExecuted) {
-  Asked(CommandComplete("PREPARE") + ErrorResponse("ERROR", "57014", "why") + ReadyForQuery());
-  ExpectFailure(Outcome::kCancelled);
-  server_.on_query = [](ScriptedServer::Session& session) { session.Send(Answer({"x"})); };
-  client_.Ask();
-  ASSERT_EQ(Ended(), Stage::kDone);
-  EXPECT_EQ(server_.session(0).query, "EXECUTE pg_status_probe");
+TEST_F(PreparingTest, NewConnectionBeginsInPlainWords) {
+  ASSERT_EQ(Prepared(CommandComplete("PREPARE") + Answer({"first"})), Stage::kDone);
+  ASSERT_EQ(Asked(Answer({"plain"})), Stage::kDone);
+  EXPECT_EQ(LastQuery(), "SELECT 1");
 }
 
-// Behind a pooler the next session may be another one.
-TEST_F(LibpqLinkTest, WhatCannotBePreparedIsAskedInPlainWords) {
+TEST_F(PreparingTest, WhatWasCancelledBehindItsPrepareIsExecuted) {
+  Prepared(CommandComplete("PREPARE") + ErrorResponse("ERROR", "57014", "why") + ReadyForQuery());
+  ExpectFailure(Outcome::kCancelled);
+  ASSERT_EQ(AskedAgain(Answer({"x"})), Stage::kDone);
+  EXPECT_EQ(LastQuery(), kExecute);
+}
+
+TEST_F(PreparingTest, WhatWasCancelledBeforeIsPreparedAgain) {
+  Prepared(ErrorResponse("ERROR", "57014", "why") + ReadyForQuery());
+  ExpectFailure(Outcome::kCancelled);
+  ASSERT_EQ(AskedAgain(CommandComplete("PREPARE") + Answer({"x"})), Stage::kDone);
+  EXPECT_EQ(LastQuery(), kPrepare);
+}
+
+TEST_F(PreparingTest, WhatCannotBePreparedIsAskedInPlainWordsFromThenOn) {
   for (const char* state : {"26000", "42P05", "0A000"}) {
     SCOPED_TRACE(state);
     const std::string error = ErrorResponse("ERROR", state, "why") + ReadyForQuery();
-    Asked(error);
+    Prepared(error);
     ExpectFailure(Outcome::kCancelled);
-    server_.on_query = [](ScriptedServer::Session& session) { session.Send(Answer({"x"})); };
     for (int i = 0; i < 2; ++i) {
-      client_.Ask();
-      ASSERT_EQ(Ended(), Stage::kDone);
-      EXPECT_EQ(server_.sessions().back()->query.find("pg_status_probe"), std::string::npos);
+      client_.link().Prepare();
+      ASSERT_EQ(AskedAgain(Answer({"x"})), Stage::kDone);
+      EXPECT_EQ(LastQuery(), "SELECT 1");
     }
-    server_.on_query = [&](ScriptedServer::Session& session) { session.Send(error); };
-    client_.Ask();
-    Ended();
+    AskedAgain(error);
     ExpectFailure(Outcome::kRejected);
   }
+}
+
+TEST_F(PreparingTest, EndBehindThePrepareIsToldApart) {
+  Prepared(CommandComplete("PREPARE") + ErrorResponse("FATAL", "57P01", "terminating"));
+  ExpectFailure(Outcome::kTerminated);
+}
+
+TEST_F(PreparingTest, MoreCommandsThanWereSentAreNoAnswer) {
+  Prepared(CommandComplete("PREPARE") + CommandComplete("SET"));
+  ExpectFailure(Outcome::kGarbled);
 }
 
 // ---- bad answers
@@ -664,8 +696,7 @@ TEST_F(LibpqLinkTest, EndsAndErrorsAreToldApart) {
        Outcome::kRejected},
       {"copy", CopyOutResponse() + Message('d', "x") + Message('c', ""), false, Outcome::kGarbled},
       {"copy in", Message('G', std::string("\0", 1) + Int16(0)), false, Outcome::kGarbled},
-      {"commands without rows", CommandComplete("PREPARE") + CommandComplete("SET"), false,
-       Outcome::kGarbled},
+      {"command without rows", CommandComplete("SET") + ReadyForQuery(), false, Outcome::kGarbled},
       {"empty query", Message('I', "") + ReadyForQuery(), false, Outcome::kGarbled},
   };
   for (const auto& row : cases) {

@@ -383,6 +383,40 @@ TEST_F(PeerProbeTest, OldConnectionIsRenewed) {
   EXPECT_EQ(probe_->state(), State::kReading);
 }
 
+// ---- what may be prepared at the peer
+
+TEST_F(PeerProbeTest, QuestionIsPreparedWhereTheSessionIsOursAlone) {
+  link_.answer.front()[kColBackendPid] = std::to_string(FakeLink::kSession);
+  Begin(0);
+  probe_->OnSocket(At(1));
+  probe_->OnSocket(At(3));
+  EXPECT_EQ(Take().outcome, Outcome::kOk);
+  EXPECT_EQ(link_.Count("prepare"), 1u);
+}
+
+TEST_F(PeerProbeTest, NothingIsPreparedInASessionThatManyShare) {
+  for (const std::optional<std::string>& process :
+       {std::optional<std::string>("4710"), std::optional<std::string>("x"),
+        std::optional<std::string>("0"), std::optional<std::string>()}) {
+    link_.answer.front()[kColBackendPid] = process;
+    Begin(0);
+    if (probe_->state() == State::kConnecting) probe_->OnSocket(At(1));
+    probe_->OnSocket(At(3));
+    EXPECT_EQ(Take().outcome, Outcome::kOk);
+  }
+  EXPECT_EQ(link_.Count("prepare"), 0u);
+}
+
+TEST_F(PeerProbeTest, NothingIsPreparedOnAConnectionThatIsNotKept) {
+  link_.answer.front()[kColBackendPid] = std::to_string(FakeLink::kSession);
+  limits_.poll_interval_us = 11 * kUsPerSecond;
+  Begin(0);
+  probe_->OnSocket(At(1));
+  probe_->OnSocket(At(3));
+  EXPECT_EQ(Take().outcome, Outcome::kOk);
+  EXPECT_EQ(link_.Count("prepare"), 0u);
+}
+
 class RenewalTest : public PeerProbeTest {
  protected:
   RenewalTest() {

@@ -45,6 +45,7 @@ enum ReplyColumn : std::size_t {
   kColSenderState,
   kColSenderSyncState,
   kColSenderSyncPriority,
+  kColBackendPid,
   kReplyColumns
 };
 

@@ -250,7 +250,7 @@ TEST(ParseReply, ServerVersionIsTheConnections) {
 
 TEST(ParseReply, AnotherShapeIsRefused) {
   Cells fewer = PrimaryCells();
-  fewer.pop_back();
+  fewer.resize(kColBackendPid - 1);
   Cells more = PrimaryCells();
   more.emplace_back("x");
   const std::vector<std::vector<Cells>> tables = {{}, {Cells{}}, {fewer}, {more}, {{"t"}}};
@@ -423,6 +423,27 @@ TEST(ParseReply, MoreSendersThanAllowedAreLeftOut) {
   ASSERT_EQ(facts->senders.size(), kMaxSenders);
   EXPECT_EQ(facts->senders.front().application_name, "0");
   EXPECT_EQ(facts->senders.back().application_name, "999");
+}
+
+TEST(AnsweringProcess, IsTheOneThatSaysSo) {
+  const struct {
+    std::optional<std::string> cell;
+    std::optional<int> process;
+  } cases[] = {
+      {"4711", 4711},     {"2147483647", 2147483647},
+      {"2147483648", {}}, {"0", {}},
+      {"-1", {}},         {"x", {}},
+      {"", {}},           {{}, {}},
+  };
+  for (const auto& row : cases) {
+    Cells cells = PrimaryCells();
+    cells[kColBackendPid] = row.cell;
+    EXPECT_EQ(AnsweringProcess(FakeRows({cells})), row.process) << row.cell.value_or("NULL");
+  }
+  Cells without = PrimaryCells();
+  without.resize(kColBackendPid);
+  EXPECT_EQ(AnsweringProcess(FakeRows({without})), std::nullopt);
+  EXPECT_TRUE(ParseReply(FakeRows({without}), 150020)) << "the rest is whole";
 }
 
 }  // namespace
