@@ -172,7 +172,7 @@ bool DecodeTarget(std::string_view target, Request& request) {
     request.path = target;
     return true;
   }
-  if (target[0] != '/') {
+  if (target.empty() || target[0] != '/') {
     if (!StripAuthority(target)) return false;
     if (target.empty() || target[0] == '?') request.path = "/";
   }

@@ -16,6 +16,6 @@ using MonoUs = std::int64_t;
 using WallUs = std::int64_t;
 
 inline constexpr std::int64_t kUsPerMs = 1000;
-inline constexpr std::int64_t kUsPerSecond = 1000 * 1000;
+inline constexpr std::int64_t kUsPerSecond = 1000 * kUsPerMs;
 
 }  // namespace pg_status

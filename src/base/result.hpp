@@ -17,10 +17,10 @@ struct Error {
 template <typename T>
 class Result {
  public:
-  Result(T value)
-      : state_(std::move(value)) {}  // NOLINT(google-explicit-constructor): return value;
-  Result(Error error)
-      : state_(std::move(error)) {}  // NOLINT(google-explicit-constructor): return Error{...};
+  // NOLINTNEXTLINE(google-explicit-constructor): so that a function can say `return value;`
+  Result(T value) : state_(std::move(value)) {}
+  // NOLINTNEXTLINE(google-explicit-constructor): and `return Error{...};`
+  Result(Error error) : state_(std::move(error)) {}
 
   bool ok() const { return std::holds_alternative<T>(state_); }
   explicit operator bool() const { return ok(); }

@@ -97,7 +97,7 @@ bool TooManyFiles(int error) { return error == EMFILE || error == ENFILE; }
 
 // A listening socket, or -1 with errno.
 int Listen(const IpAddress& address, std::uint16_t port) {
-  sockaddr_storage place;
+  sockaddr_storage place{};
   const socklen_t size = ToSockaddr(address, port, place);
   const int fd = socket(place.ss_family, SOCK_STREAM, 0);
   if (fd < 0) return -1;
@@ -241,7 +241,7 @@ void Doors::Watch(Door& door) {
 }
 
 bool Doors::AcceptOne(Door& door, MonoUs now) {
-  sockaddr_storage from;
+  sockaddr_storage from{};
   OwnedFd fd = Accept(door.fd, from);
   if (fd.get() >= 0) {
     visitor_(door.port, std::move(fd), FromSockaddr(from), now);

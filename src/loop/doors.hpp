@@ -49,6 +49,8 @@ class Doors {
   struct Door {
     Door(Doors& owner, Port which, const IpAddress& where);
     ~Door();
+    Door(const Door&) = delete;
+    Door& operator=(const Door&) = delete;
     Doors& doors;
     Port port;
     IpAddress address;

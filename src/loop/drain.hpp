@@ -21,6 +21,7 @@ namespace pg_status {
 class DrainQueue {
  public:
   DrainQueue() = default;
+  ~DrainQueue() = default;
   DrainQueue(const DrainQueue&) = delete;
   DrainQueue& operator=(const DrainQueue&) = delete;
 

@@ -23,6 +23,8 @@ class OwnedFd {
     }
     return *this;
   }
+  OwnedFd(const OwnedFd&) = delete;
+  OwnedFd& operator=(const OwnedFd&) = delete;
 
   int get() const { return fd_; }  // -1: none
   int Release() { return std::exchange(fd_, -1); }

@@ -54,7 +54,7 @@ class Resolver {
   ares_channel channel_ = nullptr;
   std::map<ares_socket_t, PollHandle> sockets_;
   struct Waiting {
-    std::uint64_t serial;
+    std::uint64_t serial = 0;
     Callback callback;
   };
   std::map<const void*, Waiting> waiting_;

@@ -216,8 +216,8 @@ add_number(Row *row, bool known, uint64 number)
 static void
 add_time(Row *row, int64 since_1970_us)
 {
-	TimestampTz time = since_1970_us - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) *
-										   SECS_PER_DAY * USECS_PER_SEC;
+	TimestampTz time =
+		since_1970_us - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 
 	add(row, since_1970_us != 0, TimestampTzGetDatum(time));
 }

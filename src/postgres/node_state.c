@@ -103,8 +103,7 @@ pgst_node_state(void)
 static int64
 unix_us(TimestampTz time)
 {
-	return time +
-		   (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * USECS_PER_SEC;
+	return time + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 }
 
 static void

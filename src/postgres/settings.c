@@ -314,8 +314,7 @@ pgst_poller_settings(PgstPollerSettings *settings)
 	settings->fence = pgst_fence;
 	settings->system_identifier = GetSystemIdentifier();
 	settings->postmaster_start_wall =
-		PgStartTime +
-		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * USECS_PER_SEC;
+		PgStartTime + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 }
 
 void

@@ -10,9 +10,11 @@
 
 #include "wall.h"
 
+/* NOLINTBEGIN(cppcoreguidelines-avoid-non-const-global-variables): settings */
 extern int pgst_max_hosts;
 extern int pgst_max_clients;
 extern bool pgst_fence;
+/* NOLINTEND(cppcoreguidelines-avoid-non-const-global-variables) */
 
 /* Defines them; only while shared_preload_libraries is being processed. */
 extern void pgst_define_settings(void);

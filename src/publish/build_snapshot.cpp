@@ -24,6 +24,7 @@ static_assert(std::is_trivially_copyable_v<PgstHost> && std::is_standard_layout_
 static_assert(std::is_trivially_copyable_v<PgstSnapshot> &&
               std::is_standard_layout_v<PgstSnapshot>);
 
+// NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result): small constants
 constexpr std::size_t kHostTextsBefore = PGST_NAME_SIZE + PGST_HOSTNAME_SIZE + 3 * PGST_LABEL_SIZE;
 constexpr std::size_t kHostTextsAfter = 2 * PGST_LABEL_SIZE + PGST_NAME_SIZE + PGST_ERROR_SIZE;
 static_assert(offsetof(PgstHost, weight) == kHostTextsBefore);
@@ -47,6 +48,7 @@ static_assert(sizeof(PgstSender) == 4 * PGST_LABEL_SIZE + PGST_ADDRESS_SIZE + 8)
 static_assert(offsetof(PgstSnapshot, senders) == offsetof(PgstSnapshot, dc) + 2 * PGST_LABEL_SIZE);
 static_assert(offsetof(PgstSnapshot, hosts) ==
               offsetof(PgstSnapshot, senders) + PGST_MAX_SENDERS * sizeof(PgstSender));
+// NOLINTEND(bugprone-implicit-widening-of-multiplication-result)
 static_assert(kDurationClasses == PGST_DURATION_CLASSES);
 static_assert(sizeof(PgstSnapshot) == offsetof(PgstSnapshot, hosts) + sizeof(PgstHost));
 

@@ -32,7 +32,7 @@ void Require(bool holds, const char* promise) {
 bool HasNul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
 
 void CheckRequest(const Request& request) {
-  Require(request.path.size() > 0, "a path is not empty");
+  Require(!request.path.empty(), "a path is not empty");
   Require(request.path[0] == '/' || (request.path == "*" && request.method == Method::kOptions),
           "a path begins with a slash");
   Require(request.path.size() <= RequestReader::kMaxHead, "a path is bounded");
@@ -81,7 +81,7 @@ class Scribe : public Service {
   std::size_t longest() const { return longest_; }
 
  private:
-  std::size_t Begin(const Request& request, std::string& out) {
+  std::size_t Begin(const Request& request, std::string& out) const {
     Require(!closed_, "nothing is answered after the last answer");
     CheckRequest(request);
     const std::size_t begin = out.size();

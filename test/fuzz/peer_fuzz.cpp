@@ -35,7 +35,7 @@ constexpr int kMaxTurns = 3000;
 // The listening socket, in a folder of its own; one for the whole run.
 class Place {
  public:
-  Place() {
+  Place() : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0)) {
     char folder[] = "/tmp/pg_status_fuzz.XXXXXX";
     Require(mkdtemp(folder) != nullptr, "a folder can be made");
     folder_ = folder;
@@ -43,7 +43,6 @@ class Place {
     address.sun_family = AF_UNIX;
     path_ = folder_ + "/.s.PGSQL.5432";
     path_.copy(address.sun_path, sizeof address.sun_path - 1);
-    fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
     Require(bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
                 listen(fd_, 16) == 0,
             "a socket can be bound");
@@ -60,7 +59,7 @@ class Place {
 
  private:
   std::string folder_, path_;
-  int fd_ = -1;
+  int fd_;
 };
 
 // One connection, seen from the server.

@@ -215,6 +215,16 @@ TEST(NodeJson, WhatIsNotKnownOfTheServerIsLeftOut) {
   EXPECT_STREQ(json["patroni"]["scope"].GetString(), "");
 }
 
+TEST(NodeJson, SaysWhetherAMajorityIsInSight) {
+  for (const std::uint32_t in_sight : {1U, 2U}) {
+    CheckScene scene = CheckScene::OnPrimary();
+    scene.SeeVoters(in_sight, 3, true);
+    const Document json = Node(scene);
+    EXPECT_EQ(json["pg_status"]["quorum"].GetBool(), in_sight == 2) << in_sight;
+    EXPECT_EQ(json["pg_status"]["fenced"].GetBool(), in_sight == 1) << in_sight;
+  }
+}
+
 TEST(NodeJson, SaysSplitBrain) {
   CheckScene scene = CheckScene::OnPrimary();
   scene.snapshot().split_brain = 1;

@@ -382,5 +382,73 @@ TEST(Changes, ASplitBrainOutOfSightIsNotOver) {
   }
 }
 
+TEST(Changes, ASplitBrainWithAnOlderTimelineSaysWhyTheFirstIsChosen) {
+  ToldScene scene(3);
+  const ClusterVerdict before = scene.cluster;
+  for (int ms : {1000, 2000}) {
+    scene.Answers(0, Primary(1, 100), ms);
+    scene.Answers(1, Primary(2, 100, kStartB), ms);
+    scene.Answers(2, Primary(2, 100, kStart + 6), ms);
+  }
+  const std::vector<LogLine> told = DescribeChanges(before, scene.cluster, scene.entries, false);
+  EXPECT_EQ(told.back().detail,
+            "\"b:5432\" is chosen: of those on the highest timeline it comes first.");
+}
+
+TEST(Changes, ASplitBrainMayEndWithoutAnyPrimary) {
+  ToldScene scene(2);
+  for (int ms : {1000, 2000}) {
+    scene.After(0, Primary(1, 100), ms);
+    scene.After(1, Primary(2, 100, kStartB), ms);
+  }
+  const ClusterVerdict before = scene.cluster;
+  ASSERT_TRUE(before.split_brain);
+  scene.See(0, Answer(Standby(2, 100, kStart + 8), 3000));
+  scene.See(1, Answer(Standby(2, 100, kStart + 9), 3000));
+  const std::vector<LogLine> told = DescribeChanges(before, scene.cluster, scene.entries, false);
+  EXPECT_EQ(told.back().message, "split brain is over");
+  EXPECT_EQ(told.back().detail, "There is no primary now.");
+}
+
+TEST(Changes, BothPrimariesOfASplitBrainMayGetOutOfSight) {
+  ToldScene scene(2);
+  scene.limits.max_fails = 1;
+  for (int ms : {1000, 2000}) {
+    scene.After(0, Primary(1, 100), ms);
+    scene.After(1, Primary(2, 100, kStartB), ms);
+  }
+  const ClusterVerdict before = scene.cluster;
+  scene.See(0, Failure(Outcome::kTimeout, 3000, "gone"));
+  scene.See(1, Failure(Outcome::kTimeout, 3000, "gone"));
+  const std::vector<LogLine> told = DescribeChanges(before, scene.cluster, scene.entries, false);
+  EXPECT_EQ(told.back().detail, "May still take writes: \"a:5432\", \"b:5432\".");
+}
+
+TEST(Changes, AStandbyWithoutAMajoritySaysSoAndWarnsOnceItIsPromoted) {
+  ToldScene scene(3);
+  scene.own_start = kStart;
+  scene.limits.max_fails = 1;
+  scene.After(0, Standby(1, 100, kStart), 1000);
+  scene.AfterFailure(1, 1000);
+  EXPECT_EQ(scene.AfterFailure(2, 1000).back(),
+            "no majority is in sight: only 1 of 3 voting nodes");
+  EXPECT_EQ(scene.told.back().level, LogLine::Level::kInfo);
+  EXPECT_EQ(scene.After(0, Primary(2, 100, kStart), 2000).back(),
+            "this primary sees no majority: only 1 of 3 voting nodes");
+  EXPECT_EQ(scene.told.back().level, LogLine::Level::kWarning);
+  EXPECT_EQ(scene.After(0, Primary(2, 200, kStart), 3000), Lines());
+}
+
+TEST(Changes, APrimaryThatTurnsOutToBeOfAnotherClusterIsNone) {
+  ToldScene scene(2);
+  scene.After(0, Primary(1, 100), 1000);
+  scene.After(1, Standby(1, 100), 1000);
+  Facts foreign = Primary(1, 100, kStart + 7);
+  foreign.system_identifier = kOtherSystem;
+  const Lines lines = scene.After(0, foreign, 2000);
+  EXPECT_EQ(lines.back(), "no primary is in sight any more (was \"a:5432\")");
+  EXPECT_EQ(scene.told.back().detail, "\"a:5432\" belongs to another cluster.");
+}
+
 }  // namespace
 }  // namespace pg_status

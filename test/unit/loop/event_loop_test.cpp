@@ -136,7 +136,7 @@ TEST_F(EventLoopTest, WhatCannotBeWatchedIsNoWatcher) {
   std::FILE* file = std::tmpfile();
   ASSERT_NE(file, nullptr);
   EXPECT_FALSE(loop.NewPoll(fileno(file), nullptr));
-  std::fclose(file);
+  EXPECT_EQ(std::fclose(file), 0);
 }
 
 TEST_F(EventLoopTest, OutOfMemoryInACallbackIsThrownByRunAndTheLoopGoesOn) {

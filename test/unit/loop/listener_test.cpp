@@ -3,6 +3,10 @@
 #include "loop/listener.hpp"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <list>
 #include <memory>
@@ -11,6 +15,7 @@
 #include <vector>
 
 #include "loop/scene.hpp"
+#include "publish/snapshot_storage.hpp"
 
 namespace pg_status {
 namespace {
@@ -272,6 +277,31 @@ TEST_F(ListenerTest, WhoVanishesIsForgotten) {
   EXPECT_TRUE(Run([&] { return listener->clients() == 0; }));
 }
 
+TEST_F(ListenerTest, WhoBreaksOffIsForgotten) {
+  Open();
+  Visitor& asking = Visit(Port::kDiscovery, "GET");
+  Visitor& deaf = Visit(Port::kDiscovery);
+  deaf.deaf = true;
+  std::string requests;
+  for (int i = 0; i < 100000; ++i) requests += kGet;
+  deaf.Say(requests);
+  ASSERT_TRUE(Run([&] { return listener->clients() == 2; }));
+  asking.BreakOff();
+  ASSERT_TRUE(Run([&] { return listener->clients() == 1; }));
+  deaf.BreakOff();
+  EXPECT_TRUE(Run([&] { return listener->clients() == 0; }));
+}
+
+TEST_F(ListenerTest, ACrowdThatHasGoneIsForgotten) {
+  Open();
+  for (int i = 0; i < 100; ++i) Visit(Port::kDiscovery, kGet);
+  ASSERT_TRUE(Run([&] { return listener->clients() == 100; }));
+  for (const auto& visitor : visitors) visitor->Leave();
+  ASSERT_TRUE(Run([&] { return listener->clients() == 0; }));
+  Visitor& later = Visit(Port::kDiscovery, kGet);
+  EXPECT_TRUE(Run([&] { return StatusOf(later) == 200; }));
+}
+
 TEST_F(ListenerTest, APortMovesAndConversationsGoOn) {
   Open();
   Visitor& kept = Visit(Port::kDiscovery, kGet);
@@ -344,6 +374,102 @@ TEST_F(ListenerTest, ItEndsInTheMiddleOfEverything) {
   for (Visitor* visitor : {&idle, &slow, &raw}) {
     EXPECT_TRUE(RunUntil({visitor}, [&] { return !visitor->end().empty(); }));
   }
+}
+
+// ---- what the snapshot says ---------------------------------------------------------------------
+
+TEST_F(ListenerTest, APrimaryThatIsFencedSaysSoToTheLogToo) {
+  SnapshotStorage storage(1);
+  PgstSnapshot& snapshot = storage.get();
+  snapshot.layout = PGST_SNAPSHOT_LAYOUT;
+  snapshot.ready = 1;
+  snapshot.made_mono = EventLoop::Now();
+  snapshot.stale_after = 3600 * kUsPerSecond;
+  snapshot.voters = 3;
+  snapshot.voters_in_sight = 1;
+  settings.fence = true;
+  Open();
+  listener->SetSnapshot(&snapshot, EventLoop::Now());
+  Visitor& fenced = Visit(Port::kRaw);
+  ASSERT_TRUE(Ends(fenced));
+  EXPECT_EQ(fenced.heard(), "FENCED\n");
+  ASSERT_TRUE(Run([&] { return Count(Log(), "this primary says FENCED") == 1; })) << log;
+
+  snapshot.voters_in_sight = 2;
+  Visitor& again = Visit(Port::kRaw);
+  ASSERT_TRUE(Ends(again));
+  EXPECT_EQ(again.heard(), "MASTER\n");
+  ASSERT_TRUE(Run([&] { return Count(Log(), "this primary says MASTER again") == 1; })) << log;
+
+  snapshot.voters_in_sight = 1;
+  ASSERT_TRUE(Run([&] { return Count(Log(), "this primary says FENCED") == 2; })) << log;
+  state = NodeState::kStandby;
+  EXPECT_TRUE(Run([&] { return Count(Log(), "this server is no fenced primary any more") == 1; }))
+      << log;
+}
+
+// ---- what a machine may lack ------------------------------------------------------------------
+
+// As many files as this process has open, and not one more, for as long as this lives.
+class NoMoreFiles {
+ public:
+  NoMoreFiles() {
+    MustBe(getrlimit(RLIMIT_NOFILE, &former_) == 0, "getrlimit");
+    const int lowest = dup(STDIN_FILENO);
+    MustBe(lowest >= 0, "dup");
+    close(lowest);
+    rlimit none = former_;
+    none.rlim_cur = static_cast<rlim_t>(lowest);
+    MustBe(setrlimit(RLIMIT_NOFILE, &none) == 0, "setrlimit");
+  }
+  ~NoMoreFiles() { setrlimit(RLIMIT_NOFILE, &former_); }
+  NoMoreFiles(const NoMoreFiles&) = delete;
+  NoMoreFiles& operator=(const NoMoreFiles&) = delete;
+
+ private:
+  rlimit former_{};
+};
+
+TEST_F(ListenerTest, WhereNoDescriptorIsLeftVisitorsWaitForOne) {
+  Open();
+  Visitor& waiting = Visit(Port::kRaw);
+  {
+    const NoMoreFiles scarce;
+    ASSERT_TRUE(Run([&] { return Count(Log(), "could not accept connections 1 times") == 1; }));
+    EXPECT_NE(listener->timeout_ms(), 0) << "it does not run in circles";
+    EXPECT_EQ(waiting.heard(), "");
+  }
+  ASSERT_TRUE(Ends(waiting));
+  EXPECT_EQ(waiting.heard() + waiting.end(), "MASTER\nclosed");
+}
+
+TEST_F(ListenerTest, APortIsOpenOnIPv6Too) {
+  const OwnedFd probe(socket(AF_INET6, SOCK_STREAM, 0));
+  sockaddr_in6 place{};
+  place.sin6_family = AF_INET6;
+  place.sin6_addr = in6addr_loopback;
+  if (bind(probe.get(), reinterpret_cast<sockaddr*>(&place), sizeof place) != 0) {
+    GTEST_SKIP() << "this machine has no ::1";
+  }
+  settings.addresses = ParseListenAddresses("127.0.0.1, ::1").value();
+  settings.allowed = ParseNetworks("::1").value();
+  listener->Configure(settings);
+  ASSERT_TRUE(Run([this] { return OpenDoors() == 6; })) << Log();
+  Visitor& not_allowed = Visit(Port::kRaw);
+  ASSERT_TRUE(Ends(not_allowed));
+  EXPECT_EQ(not_allowed.heard(), "");
+
+  const OwnedFd visitor(socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  place.sin6_port = htons(Number(Port::kRaw));
+  ASSERT_EQ(connect(visitor.get(), reinterpret_cast<sockaddr*>(&place), sizeof place), 0);
+  std::string heard(16, '\0');
+  ssize_t size = -1;
+  ASSERT_TRUE(Run([&] {
+    size = recv(visitor.get(), heard.data(), heard.size(), MSG_DONTWAIT);
+    return size >= 0;
+  }));
+  heard.resize(static_cast<std::size_t>(size));
+  EXPECT_EQ(heard, "MASTER\n");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -173,6 +174,83 @@ TEST_F(PollerTest, ItTellsHowLateProbesBegan) {
   for (const std::uint64_t probes : snapshot->lateness) begun += probes;
   EXPECT_GE(begun, 5u);
   EXPECT_LE(snapshot->lateness_max_us, snapshot->lateness_us);
+}
+
+TEST_F(PollerTest, AHostThatHasANameIsLookedUp) {
+  Start("localhost:" + std::to_string(server.port()) + ", no-such-host.invalid");
+  ASSERT_TRUE(Run([&] { return snapshot != nullptr && StateOf(0) == PGST_STATE_UP; }));
+  EXPECT_EQ(StateOf(1), PGST_STATE_UNKNOWN) << "one that is not found holds up nobody";
+  EXPECT_TRUE(Run([&] { return StateOf(1) == PGST_STATE_DOWN; }));
+  EXPECT_GE(server.queries(), 1u);
+}
+
+TEST_F(PollerTest, SettingsThatDoNotFitTogetherAreShownAndTheOldOnesStay) {
+  Start(Place(server));
+  poller->RefuseSettings();
+  snapshot = poller->TakeSnapshot();
+  ASSERT_NE(snapshot, nullptr);
+  EXPECT_EQ(snapshot->reloads, 1u);
+  EXPECT_EQ(snapshot->reload_refused, 1u);
+  ASSERT_TRUE(Run([&] { return StateOf(0) == PGST_STATE_UP; }));
+  poller->Configure(settings);
+  snapshot = poller->TakeSnapshot();
+  EXPECT_EQ(snapshot->reloads, 2u);
+  EXPECT_EQ(snapshot->reload_refused, 0u);
+}
+
+TEST_F(PollerTest, LocalityThatDoesNotCountIsToldOnce) {
+  settings.local.dc = "east";
+  Start(Place(server));
+  poller->Configure(settings);
+  settings.local.geo = "europe";
+  poller->Configure(settings);
+  settings.local.dc = "";
+  poller->Configure(settings);
+  settings.local.geo = "";
+  poller->Configure(settings);
+  Run([] { return true; });
+  EXPECT_EQ(log,
+            "near hosts are not preferred by dc\nnear hosts are not preferred by dc and geo\n"
+            "near hosts are not preferred by geo\n");
+}
+
+// One node is no majority, nor are two.
+TEST_F(PollerTest, AFenceThatCannotWorkIsToldOnce) {
+  settings.fence = true;
+  Start(Place(server));
+  const std::string warning = "pg_status.fence cannot work: there are too few nodes with a vote\n";
+  ASSERT_TRUE(Run([&] { return log.find(warning) != std::string::npos; }));
+  const std::size_t asked = server.queries();
+  ASSERT_TRUE(Run([&] { return server.queries() >= asked + 3; }));
+  EXPECT_EQ(log.find(warning), log.rfind(warning));
+
+  settings.fence = false;
+  poller->Configure(settings);
+  const std::size_t asked_again = server.queries();
+  ASSERT_TRUE(Run([&] { return server.queries() >= asked_again + 3; }));
+  settings.fence = true;
+  poller->Configure(settings);
+  EXPECT_TRUE(Run([&] { return log.find(warning) != log.rfind(warning); })) << "it is news again";
+}
+
+// Whatever it is that comes again and again, the server's log is not filled.
+TEST_F(PollerTest, TheLogIsBounded) {
+  Start(Place(server));
+  const auto complain = [&] {
+    for (const char* dc : {"east", ""}) {
+      settings.local.dc = dc;
+      poller->Configure(settings);
+    }
+  };
+  for (int i = 0; i < 600; ++i) complain();
+  Run([] { return true; });
+  const auto lines = std::count(log.begin(), log.end(), '\n');
+  EXPECT_GE(lines, 500);
+  EXPECT_LT(lines, 600);
+  EXPECT_TRUE(Run([&] {
+    complain();
+    return log.find("lines were not logged, because there were too many") != std::string::npos;
+  }));
 }
 
 TEST_F(PollerTest, ItEndsDuringAPoll) {

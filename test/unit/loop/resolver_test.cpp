@@ -225,7 +225,8 @@ TEST_F(ResolverTest, ManyNamesAtOnce) {
   std::vector<Lookup> lookups(100);
   for (Lookup& one : lookups) resolver->Lookup(&one, "db1.test.", one.Take());
   EXPECT_TRUE(RunUntil({&running, &server}, [&] {
-    return std::all_of(lookups.begin(), lookups.end(), [](auto& one) { return one.answers == 1; });
+    return std::all_of(lookups.begin(), lookups.end(),
+                       [](const Lookup& one) { return one.answers == 1; });
   }));
   for (const Lookup& one : lookups) EXPECT_EQ(one.addresses, Addresses{"192.0.2.1"});
 }

@@ -37,7 +37,7 @@ class Running : public Part {
 inline std::uint16_t FreePort() { return RefusedPort().port(); }
 
 // A client that sends what it is told to, as far as that is taken, and reads what comes.
-class Visitor : public Part {
+class Visitor final : public Part {
  public:
   // The connection is made at once: the kernel accepts it, whatever the server does.
   explicit Visitor(std::uint16_t port, std::string_view says = "")
@@ -58,9 +58,16 @@ class Visitor : public Part {
     out_ += text;
     Step();
   }
-  void SayNoMore() { shutdown(fd_, SHUT_WR); }
+  void SayNoMore() const { shutdown(fd_, SHUT_WR); }
   void Leave() {
     if (fd_ >= 0) close(std::exchange(fd_, -1));
+  }
+
+  // Leaves without a word: what is on its way to us is answered with a reset.
+  void BreakOff() {
+    const linger at_once{1, 0};
+    MustBe(setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0, "setsockopt");
+    Leave();
   }
 
   const std::string& heard() const { return heard_; }

@@ -831,7 +831,7 @@ TEST_F(PeerProbeTest, SessionThatHangsIsWaitedForAndNotMultiplied) {
   ProbeWell(0);
   link_.holds_session = true;
   for (int round = 1; round <= 20; ++round) {
-    const std::int64_t ms = 1000 * round;
+    const std::int64_t ms = std::int64_t{1000} * round;
     Begin(ms);
     EXPECT_EQ(probe_->state(), State::kReading);
     EXPECT_TRUE(probe_->wants().read);

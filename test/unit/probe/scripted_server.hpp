@@ -207,7 +207,7 @@ class ScriptedServer : public Part {
     }
   }
 
-  void Obey(Session& session, char type, const std::string& body) {
+  void Obey(Session& session, char type, const std::string& body) const {
     constexpr std::uint32_t kProtocol3 = 3 << 16;
     if (!session.started && Number(body, 0) != kProtocol3) {
       session.Send("N");  // no TLS, no GSSAPI

@@ -113,6 +113,7 @@ TEST(BuildSnapshot, HostThatWasNeverCheckedHasAnIdentityAndNothingElse) {
   std::strcpy(expected.hostname, "a");
   expected.weight = 2.5;
   expected.port = 5433;
+  // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): there are no holes in it
   EXPECT_EQ(std::memcmp(&host, &expected, sizeof(host)), 0);
 }
 
@@ -607,6 +608,22 @@ TEST(OwnOpinions, AreOfHostsOfThisClusterThatWereHeardOfOrGivenUp) {
   EXPECT_FALSE(opinions[2].reachable);
   EXPECT_FALSE(opinions[3].reachable);
   EXPECT_FALSE(opinions[3].success_age_us);
+}
+
+// More would not fit into what is read.
+TEST(OwnOpinions, AreBounded) {
+  SnapshotStorage storage(600);
+  storage.get().host_count = 600;
+  for (std::uint32_t i = 0; i < 600; ++i) storage.get().hosts[i].state = PGST_STATE_UP;
+  const Opinions opinions = OpinionsOf(storage.get(), kNow);
+  EXPECT_EQ(opinions.size(), 512u);
+  EXPECT_LE(WriteOpinions(opinions).size(), kMaxOpinionsBytes);
+}
+
+TEST(OwnOpinions, OfASnapshotFromTheFutureAreNotYoungerThanItIs) {
+  const SnapshotStorage storage = Build(Cluster({Primary()}));
+  EXPECT_EQ(OpinionsOf(storage.get(), kNow - kUsPerSecond)[0].success_age_us,
+            OpinionsOf(storage.get(), kNow)[0].success_age_us);
 }
 
 }  // namespace
