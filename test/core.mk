@@ -1,4 +1,5 @@
-# The core and its unit tests without PostgreSQL's server headers: GoogleTest, under ASan and UBSan.
+# The core and its unit tests without PostgreSQL's server headers: GoogleTest, under ASan (which tells of
+# leaks, too) and UBSan.
 #
 #   make -f test/core.mk check [ONLY=judge] [FILTER='Lag.*']     from the top of the tree
 #

@@ -1,6 +1,6 @@
 /*
  * compat.h
- *	  What differs between the PostgreSQL versions we build for (13 to 18), under names
+ *	  What differs between the PostgreSQL versions we build for (13 to 19), under names
  *that say what is meant. No other file asks for the version.
  *
  * To be included after postgres.h.

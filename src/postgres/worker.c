@@ -190,11 +190,12 @@ pgst_worker_need_files(int files)
 }
 
 /* The sixth number of statm is the size of private writable memory in pages (proc(5)),
- * which RLIMIT_DATA bounds. */
+ * which RLIMIT_DATA bounds. AddressSanitizer maps memory of its own and ends a process
+ * that gets none. */
 void
 pgst_worker_bound_memory(Size bytes)
 {
-#ifdef RLIMIT_DATA
+#if defined(RLIMIT_DATA) && !defined(__SANITIZE_ADDRESS__)
 	struct rlimit limit;
 	long pages = 0;
 	FILE *statm = fopen("/proc/self/statm", "r");

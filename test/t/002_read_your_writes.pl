@@ -21,10 +21,18 @@ my %event = (
     200 => [ 'standby2 applies 300 ms late', sub { set_conf($standby2, recovery_min_apply_delay => '300ms') } ],
     300 => [ 'replay paused on standby1',    sub { sql($standby1, 'SELECT pg_wal_replay_pause()') } ],
     450 => [ 'replay resumed on standby1',   sub { sql($standby1, 'SELECT pg_wal_replay_resume()') } ],
-    550 => [ 'standby1 restarts',            sub { forget_session($standby1); $standby1->restart } ],
+    550 => [ 'standby1 restarts',            \&restart_standby1 ],
     650 => [ 'standby2 applies at once',     sub { set_conf($standby2, recovery_min_apply_delay => '0') } ],
     750 => [ 'replay paused on standby2',    sub { sql($standby2, 'SELECT pg_wal_replay_pause()') } ],
     850 => [ 'replay resumed on standby2',   sub { sql($standby2, 'SELECT pg_wal_replay_resume()') } ]);
+
+# It names nobody until it has asked everybody once.
+sub restart_standby1 {
+    forget_session($standby1);
+    $standby1->restart;
+    wait_for('standby1 to be ready', sub { (try_sql($standby1, 'SELECT pg_status_ready()') // '') eq 't' });
+    return;
+}
 
 my @selectors = (
     'pg_status_replica(min_lsn => %s)',                    'pg_status_sync_by_time(min_lsn => %s)',

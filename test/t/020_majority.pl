@@ -123,7 +123,8 @@ subtest 'a primary that sees nobody else' => sub {
     is(sql($primary, 'SELECT pg_is_in_recovery()'), 'f', 'the server goes on as before');
 
     $offset = log_offset($primary);
-    $primary->restart('immediate');
+    $primary->stop('immediate');
+    $primary->start;
     wait_for('it to be back', sub { raw_status($primary) eq 'FENCED' });
     my @words;
     wait_for('it to know', sub {

@@ -15,7 +15,7 @@ use Time::HiRes qw(time);
 our @EXPORT = qw(
   raw_port raw_bytes raw_status read_to_end
   log_offset log_text log_lines pg_status_log read_from
-  worker_pid postmaster_pid pid_status processes_of pending_signals freeze thaw
+  worker_pid postmaster_pid pid_status processes_of pending_signals is_under_asan freeze thaw
 );
 
 my %raw_port_of;    # node name -> its pg_status.port
@@ -126,6 +126,9 @@ sub pending_signals {
     my ($mask) = read_from("/proc/$pid/status", 0) =~ /^ShdPnd:\s*(\w+)/m;
     return hex $mask;
 }
+
+# Whether a process runs under AddressSanitizer (test/versions --asan): that ends a process which gets no memory.
+sub is_under_asan { return read_from("/proc/$_[0]/maps", 0) =~ m{/libasan\.so} }
 
 # Stops a whole server as it stands, the postmaster first so that nothing new is started. thaw() or the end of the test
 # lets it go on.
