@@ -74,6 +74,27 @@ describe_machine() {
         "$("${CXX:-g++}" --version | sed -n '1s/ (.*) / /p')"
 }
 
+# start_aside PIDFILE COMMAND...: runs it in the background, as the unprivileged user on the core of the load; PIDFILE gets
+# its own pid, which end_aside ends.
+start_aside() {
+    local file=$1
+    shift
+    as_user "$work" "${on_load_core[@]}" bash -c 'echo $$ >"$0" && exec "$@"' "$file" "$@" >"$file.out" 2>"$file.log" &
+    disown
+    until_true 10 test -s "$file" || die "$1 does not start"
+}
+
+end_aside() {
+    local pid
+    [ -s "$1" ] || return 0
+    pid=$(cat "$1")
+    kill "$pid" 2>/dev/null
+    until_true 10 is_gone "$pid" || die "process $pid does not end"
+    rm -f "$1"
+}
+
+is_gone() { [ ! -e "/proc/$1" ]; }
+
 # ---- Time, and what processes used
 
 now_us() { echo "${EPOCHREALTIME/[.,]/}"; }
@@ -126,24 +147,34 @@ child_of() { pgrep -P "$(head -n 1 "$1")" -f "$2"; }
 metrics() (
     exec 3<>"/dev/tcp/127.0.0.1/$1" || exit 1
     printf 'GET /metrics HTTP/1.0\r\nHost: x\r\n\r\n' >&3
-    tr -d '\r' <&3
+    timeout 10 tr -d '\r' <&3
 )
 
 # ---- Figures. A series is a file with one number for each round.
 
-# record SERIES NUMBER
-record() { echo "$2" >>"$work/values/$1"; }
+# record SERIES NUMBER: what is not a number ends the benchmark.
+record() {
+    is_number "${2:-}" || die "no figure for $1: ${2:-}"
+    echo "$2" >>"$work/values/$1"
+}
 
-# series NAME...
-series() (cd "$work/values" && cat "$@")
+is_number() { [[ $1 =~ ^-?[0-9]*\.?[0-9]+(e-?[0-9]+)?$ ]]; }
+
+# series NAME...: of such as there are; nothing to measure is a fault of the benchmark.
+series() {
+    local name
+    for name in "$@"; do [ -s "$work/values/$name" ] || die "nothing was measured for $name"; done
+    (cd "$work/values" && cat "$@")
+}
 
 # ratios SERIES SERIES: round by round.
 ratios() { paste -d ' ' <(series "$1") <(series "$2") | awk '{ print $1 / $2 }'; }
 
-median() { sort -g | awk '{ n[NR] = $1 } END { print (n[int((NR + 1) / 2)] + n[int(NR / 2) + 1]) / 2 }'; }
+# Of nothing there is none of these.
+median() { sort -g | awk '{ n[NR] = $1 } END { if (NR) print (n[int((NR + 1) / 2)] + n[int(NR / 2) + 1]) / 2 }'; }
 highest() { sort -g | tail -n 1; }
-total() { awk '{ sum += $1 } END { print sum }'; }
-range() { sort -g | awk 'NR == 1 { low = $1 } END { printf "%.3f to %.3f", low, $1 }'; }
+total() { awk '{ sum += $1 } END { if (NR) print sum }'; }
+range() { sort -g | awk 'NR == 1 { low = $1 } END { if (NR) printf "%.3f to %.3f", low, $1 }'; }
 
 # confidence: "low to high", between which the median of what the numbers were drawn from lies with 95 % confidence: the
 # numbers whose ranks a binomial distribution gives, or all of them where they are too few.
@@ -156,16 +187,16 @@ confidence() {
 }
 
 # holds FIGURE OPERATOR NUMBER: for what is not a number, nothing holds.
-holds() { [[ $1 =~ ^-?[0-9]*\.?[0-9]+(e-?[0-9]+)?$ ]] && awk "BEGIN { exit !($1 $2 $3) }"; }
+holds() { is_number "$1" && awk "BEGIN { exit !($1 $2 $3) }"; }
 
 # ---- The table
 
 # row MEASURE OURS OTHER RATIO [FIGURE OPERATOR LIMIT]: a line of the table; FIGURE is what the target is about.
 row() {
-    local verdict='' target='' figure=${5:-}
-    if [ -n "$figure" ]; then
+    local verdict='' target=''
+    if [ $# -gt 4 ]; then
         target="${6/==/} $7" verdict=PASS
-        holds "$figure" "$6" "$7" || verdict=MISS
+        holds "$5" "$6" "$7" || verdict=MISS
         [ $verdict = PASS ] || missed=$((missed + 1))
     fi
     table+=("| $1 | $2 | $3 | $4 | ${target# } | $verdict |")

@@ -27,17 +27,17 @@ my $opened = 0;
 
 sub open_one {
     my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $ports[ $opened % @ports ], Timeout => 5)
-      or return;
+      or return 0;
     $socket->blocking(0);
     $select->add($socket);
     if (int($opened++ / @ports) % 2) { $asks{$socket} = 1 }
     else                             { syswrite $socket, "GET /hosts HTTP/1.1\r\nHost: x\r\nX-Slow: " }
-    return;
+    return 1;
 }
 
 my $told;
 while (1) {
-    open_one() while $select->count < $number && $opened < 1e6;
+    foreach (1 .. $number - $select->count) { open_one() or last }
     print $hole->sockport, "\n" unless $told++;
     foreach my $socket ($select->handles) {
         my $gone;
