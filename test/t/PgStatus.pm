@@ -22,7 +22,7 @@ use Test::More;
 use Time::HiRes qw(time usleep);
 
 our @EXPORT = (
-    qw(new_node init_node init_standby configure set_conf start_three hosts_of conninfo_of name_of
+    qw(new_node init_node init_standby conf_lines configure set_conf start_three hosts_of conninfo_of name_of
       wait_for wait_row wait_roles wait_caught_up is_up is_down sql try_sql session forget_session row all_of),
     @PgStatus::Outside::EXPORT);
 
@@ -39,15 +39,16 @@ sub new_node { return PostgreSQL::Test::Cluster->new($_[0]) }
 # The name of a node in pg_status.hosts.
 sub name_of { return '127.0.0.1:' . $_[0]->port }
 
-# Writes settings; the server reads them when it starts or reloads. A value of undef writes nothing.
+# Settings as lines of postgresql.conf. A value of undef gives no line.
+sub conf_lines {
+    my (%settings) = @_;
+    return map { "$_ = '" . $settings{$_} =~ s/'/''/gr . "'\n" } grep { defined $settings{$_} } sort keys %settings;
+}
+
+# Writes settings; the server reads them when it starts or reloads.
 sub configure {
     my ($node, %settings) = @_;
-    my $text = '';
-    foreach my $name (sort keys %settings) {
-        next unless defined $settings{$name};
-        $text .= "$name = '" . $settings{$name} =~ s/'/''/gr . "'\n";
-    }
-    $node->append_conf('postgresql.conf', $text);
+    $node->append_conf('postgresql.conf', join '', conf_lines(%settings));
     return;
 }
 

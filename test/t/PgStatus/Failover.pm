@@ -53,16 +53,17 @@ sub http_ports {
 }
 
 # Gives settings new values, in place of the lines that gave them one; the file does not grow. Not yet read by the
-# server.
+# server, unless it has a reload to do still: so that it never reads half a file, the new one takes the place of the old
+# one at once.
 sub replace_conf {
     my ($node, %settings) = @_;
     my $path  = $node->data_dir . '/postgresql.conf';
     my $names = join '|', map { quotemeta } keys %settings;
     my @lines = grep { !/^(?:$names)\s*=/ } split /^/, read_from($path, 0);
-    open my $file, '>', $path or croak "could not write $path: $!";
-    print $file @lines;
-    close $file;
-    configure($node, %settings);
+    open my $file, '>', "$path.new" or croak "could not write $path.new: $!";
+    print $file @lines, conf_lines(%settings);
+    close $file or croak "could not write $path.new: $!";
+    rename "$path.new", $path or croak "could not rename $path.new: $!";
     return;
 }
 
