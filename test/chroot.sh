@@ -14,18 +14,17 @@ ensure_chroot() {
     local root=$1 mirror
     [ -e "$root/complete" ] && return
     mirror=$(debian_mirror)
+    [ -n "$mirror" ] || { echo "apt on this machine names no mirror" >&2; return 1; }
     rm -rf --one-file-system "$root"
     # shellcheck disable=SC2086 # the suites are words
     bootstrap "$root" "$mirror" $2 && configure_apt "$root" "$mirror" "$3" $2 &&
         printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts" && touch "$root/complete"
 }
 
-# The mirror that this machine uses itself.
+# The mirror that this machine uses itself; nothing where it has none.
 debian_mirror() {
-    local mirror
-    mirror=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' |
-        awk -v suite="$(. /etc/os-release && echo "$VERSION_CODENAME")" '$2 == suite { print $1; exit }')
-    echo "${mirror:-http://deb.debian.org/debian/}"
+    apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' |
+        awk -v suite="$(. /etc/os-release && echo "$VERSION_CODENAME")" '$2 == suite { print $1; exit }'
 }
 
 # bootstrap FOLDER MIRROR SUITE [ADDED]
