@@ -2,7 +2,7 @@
 # nothing of PostgreSQL's versions or of tests. Only root can do this.
 #
 # What runs in there has mounts, processes and System V memory of its own (namespaces): when it ends, or when whoever
-# waits for it is killed, they are gone with it. The network is the host's.
+# waits for it is killed, they are gone with it. The network is the host's, or one of its own that has only loopback.
 
 ensure_debootstrap() {
     command -v debootstrap >/dev/null || { apt-get -qq update && apt-get -qq -y install debootstrap; } >/dev/null
@@ -47,7 +47,13 @@ configure_apt() {
 # in_chroot FOLDER COMMAND...: runs it there as root, with a new environment.
 in_chroot() {
     local environment=(PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive)
-    cp -L /etc/resolv.conf "$1/etc/resolv.conf" && unshare --mount --ipc --pid --fork --kill-child bash -c '
-        mount -t proc proc "$0/proc" && mount -t tmpfs -o mode=1777 tmpfs "$0/dev/shm" && exec chroot "$0" env -i "$@"
-    ' "$1" "${environment[@]}" "${@:2}" </dev/null
+    cp -L /etc/resolv.conf "$1/etc/resolv.conf" &&
+        unshare --mount --ipc --pid --fork --kill-child ${offline:+--net} bash -c '
+            mount -t proc proc "$0/proc" && mount -t tmpfs -o mode=1777 tmpfs "$0/dev/shm" || exit
+            [ -z "$1" ] || ip link set lo up || exit
+            shift && exec chroot "$0" env -i "$@"
+        ' "$1" "${offline:-}" "${environment[@]}" "${@:2}" </dev/null
 }
+
+# in_chroot_offline FOLDER COMMAND...: and nobody else takes the ports of what runs.
+in_chroot_offline() { offline=yes in_chroot "$@"; }

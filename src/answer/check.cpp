@@ -47,6 +47,8 @@ Check::Answer Check::AnswerTo(const Request& request) {
   Answer answer;
   answer.status = finding.code();
   answer.type = kJsonType;
+  // It gets no body, and it is how HAProxy asks, several times a second.
+  if (request.method == Method::kOptions) return answer;
   if (answer.status != 200 && answer.status != 503) {
     answer.body = ErrorJson(finding.complaint);
     return answer;

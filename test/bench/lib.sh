@@ -40,6 +40,15 @@ open_bench() {
     fi
 }
 
+# build_tools NAME...: those of this folder, into $work.
+build_tools() {
+    local tool
+    for tool in "$@"; do
+        as_user "$tree/test/bench" "${CXX:-g++}" -O2 -std=c++17 -Wall -Wextra -Wshadow -Wconversion \
+            -o "$work/$tool" "$tool.cpp" || return 1
+    done
+}
+
 # For a trap at EXIT.
 leave_bench() {
     [ -z "$sleeper" ] || kill "$sleeper" 2>/dev/null
