@@ -8,7 +8,7 @@
 
 EXTENSION = pg_status
 MODULE_big = pg_status
-DATA = sql/pg_status--1.0.sql
+DATA = sql/pg_status--1.0.sql sql/pg_status--1.0--1.1.sql
 PGFILEDESC = "pg_status - who is the primary, which standby is good enough, what state is this node in"
 
 c_sources = pg_status.c $(sort $(wildcard $(srcdir)/src/postgres/*.c))
@@ -16,7 +16,7 @@ core_rooms = base config probe judge publish choose answer loop
 cpp_sources = $(sort $(foreach room,. $(core_rooms),$(wildcard $(srcdir)/src/$(room)/*.cpp)))
 OBJS = $(patsubst $(srcdir)/%,%,$(c_sources:.c=.o) $(patsubst $(srcdir)/src/./%,$(srcdir)/src/%,$(cpp_sources:.cpp=.o)))
 
-REGRESS = basic settings privileges
+REGRESS = basic settings privileges upgrade
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
 

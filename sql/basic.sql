@@ -30,6 +30,10 @@ SELECT (SELECT proargnames[2:] FROM pg_proc WHERE proname = 'pg_status_host')
 SELECT column_name, format_type(column_type, NULL)
 FROM pg_proc, unnest(proargnames, proallargtypes) AS c (column_name, column_type)
 WHERE proname = 'pg_status_local';
+SELECT attnum, attname, format_type(atttypid, atttypmod)
+FROM pg_attribute
+WHERE attrelid = 'pg_status_events'::regclass AND attnum > 0
+ORDER BY attnum;
 -- The library's version is a release of the extension's version.
 SELECT pg_status_version() LIKE extversion || '.%' AS version_fits FROM pg_extension WHERE extname = 'pg_status';
 --
@@ -92,6 +96,32 @@ BEGIN
 	END LOOP;
 END
 $$;
+--
+-- Events, and waiting for them.
+--
+-- What it took to know this server; numbers begin at the milliseconds since 1970.
+SELECT count(DISTINCT host) AS hosts, count(*) > 2 AS some, count(*) <= 1024 AS not_too_many,
+	max(seq) = pg_status_generation() AS newest, max(seq) - min(seq) + 1 = count(*) AS none_is_missing,
+	abs(min(seq) - 1 - extract(epoch FROM pg_postmaster_start_time()) * 1000) < 60000 AS begins_at_start,
+	min(at) > pg_postmaster_start_time() - interval '1 minute' AND max(at) < clock_timestamp() + interval '1 second' AS times_fit
+FROM pg_status_events;
+SELECT DISTINCT host = pg_status_master() AS this_host, kind, new = pg_status_master() AS names_it,
+	CASE WHEN kind <> 'primary' THEN new END AS new, detail
+FROM pg_status_events WHERE (kind, new) IN (('state', 'up'), ('role', 'primary'), ('primary', pg_status_master()))
+ORDER BY kind;
+-- Waiting: over at once when the number is another one, else after its time.
+SELECT pg_status_wait(0) = pg_status_generation() AS any_number, pg_status_wait(pg_status_generation() - 1, 3600) = pg_status_generation()
+	AS before_the_newest, pg_status_wait(pg_status_generation() + 1) = pg_status_generation() AS behind_the_newest;
+SELECT pg_status_wait(pg_status_generation(), 0) = pg_status_generation() AS no_time,
+	pg_status_wait(pg_status_generation(), 0.01) = pg_status_generation() AS some_time;
+SELECT pg_status_wait(NULL), pg_status_wait(0, NULL);
+SELECT pg_status_wait(0, -1);
+SELECT pg_status_wait(0, 3600.1);
+SELECT pg_status_wait(0, 'NaN');
+SELECT pg_status_wait(0, 'Infinity');
+\set VERBOSITY sqlstate
+SELECT pg_status_wait(0, -0.1);
+\set VERBOSITY default
 -- A host by its name: one row, or none.
 SELECT count(*) FROM pg_status_host(pg_status_master());
 SELECT count(*) FROM pg_status_host('nobody');

@@ -36,6 +36,10 @@ SELECT pg_status_live(), pg_status_version() IS NOT NULL AS version, pg_status_i
 	(pg_status_local()).role;
 SELECT pg_status_check('primary');
 SELECT pg_status_agent('primary');
+-- That something has changed is for everyone, what has changed is not.
+SELECT pg_status_generation() > 0 AS generation, pg_status_wait(0) > 0 AS wait;
+SELECT count(*) FROM pg_status_events;
+SELECT count(*) FROM pg_status_events();
 SHOW pg_status.hosts;
 SELECT count(*) FROM pg_settings WHERE name = 'pg_status.conninfo';
 -- The words differ between versions of PostgreSQL; 42501 is "insufficient privilege".
@@ -49,6 +53,8 @@ SET pg_status.hosts = '';
 SET ROLE regress_pg_status_monitor;
 SELECT current_setting('pg_status.conninfo') LIKE '%user=%' AS conninfo_shown;
 SELECT pg_status_check('primary'), pg_status_agent('primary');
+SELECT count(*) > 0 AS view FROM pg_status_events;
+SELECT count(*) > 0 AS function FROM pg_status_events();
 RESET ROLE;
 ALTER SYSTEM RESET pg_status.hosts;
 SELECT pg_reload_conf();

@@ -2,6 +2,6 @@
 #ifndef PG_STATUS_VERSION_H
 #define PG_STATUS_VERSION_H
 
-#define PG_STATUS_VERSION "1.0.0"
+#define PG_STATUS_VERSION "1.1.0"
 
 #endif

@@ -294,6 +294,13 @@ PgstStatus pgst_poller_step(PgstPoller* poller, PgstMessage* why) noexcept {
   });
 }
 
+void pgst_poller_inherit(PgstPoller* poller, const PgstSnapshot* published) noexcept {
+  CaughtOr(false, [&] {
+    poller->poller.Inherit(*published);
+    return true;
+  });
+}
+
 void pgst_poller_probe_now(PgstPoller* poller) noexcept {
   CaughtOr(false, [&] {
     poller->poller.ProbeNow();
@@ -307,6 +314,10 @@ int pgst_poller_timeout_ms(PgstPoller* poller) noexcept { return poller->poller.
 
 const PgstSnapshot* pgst_poller_take_snapshot(PgstPoller* poller) noexcept {
   return poller->poller.TakeSnapshot();
+}
+
+bool pgst_poller_take_event(PgstPoller* poller, PgstEvent* event) noexcept {
+  return CaughtOr(false, [&] { return poller->poller.TakeEvent(*event); });
 }
 
 bool pgst_poller_take_log(PgstPoller* poller, PgstLogLine* line) noexcept {
@@ -341,6 +352,10 @@ PgstStatus pgst_listener_configure(PgstListener* listener, const PgstListenerSet
 void pgst_listener_set_snapshot(PgstListener* listener, const PgstSnapshot* snapshot,
                                 int64_t poller_alive_mono) noexcept {
   listener->listener.SetSnapshot(snapshot, poller_alive_mono);
+}
+
+void pgst_listener_set_generation(PgstListener* listener, uint64_t generation) noexcept {
+  listener->listener.SetGeneration(generation);
 }
 
 PgstStatus pgst_listener_step(PgstListener* listener, PgstMessage* why) noexcept {

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "publish/event.h"
 #include "publish/snapshot.h"
 
 #ifdef __cplusplus
@@ -98,6 +99,9 @@ extern PgstStatus pgst_poller_configure(PgstPoller* poller, const PgstPollerSett
                                         PgstMessage* why) PGST_NOEXCEPT;
 /* Does what is due. After PGST_OUT_OF_MEMORY it may be called again. */
 extern PgstStatus pgst_poller_step(PgstPoller* poller, PgstMessage* why) PGST_NOEXCEPT;
+/* What the poller before this one has published, before the first step: events tell what has
+ * changed since. */
+extern void pgst_poller_inherit(PgstPoller* poller, const PgstSnapshot* published) PGST_NOEXCEPT;
 extern void pgst_poller_probe_now(PgstPoller* poller) PGST_NOEXCEPT;
 /* Readable when step is due, and due after this many milliseconds (-1: never) at the latest. */
 extern int pgst_poller_fd(const PgstPoller* poller) PGST_NOEXCEPT;
@@ -105,6 +109,9 @@ extern int pgst_poller_timeout_ms(PgstPoller* poller) PGST_NOEXCEPT;
 /* A snapshot newer than the last one taken, valid until the next step or configure; NULL when there
  * is none. */
 extern const PgstSnapshot* pgst_poller_take_snapshot(PgstPoller* poller) PGST_NOEXCEPT;
+/* The next event, the oldest first, to be shown after the snapshot that was taken last. In place of
+ * its number: how many were lost before it, as there were more than are kept. */
+extern bool pgst_poller_take_event(PgstPoller* poller, PgstEvent* event) PGST_NOEXCEPT;
 extern bool pgst_poller_take_log(PgstPoller* poller, PgstLogLine* line) PGST_NOEXCEPT;
 extern void pgst_poller_free(PgstPoller* poller) PGST_NOEXCEPT;
 
@@ -171,6 +178,9 @@ extern PgstStatus pgst_listener_configure(PgstListener* listener,
 /* What answers look at from now on. The snapshot must stay where it is until the next call. */
 extern void pgst_listener_set_snapshot(PgstListener* listener, const PgstSnapshot* snapshot,
                                        int64_t poller_alive_mono) PGST_NOEXCEPT;
+/* The number of the newest event that this snapshot shows: who waits for another one than it knows
+ * is answered. */
+extern void pgst_listener_set_generation(PgstListener* listener, uint64_t generation) PGST_NOEXCEPT;
 extern PgstStatus pgst_listener_step(PgstListener* listener, PgstMessage* why) PGST_NOEXCEPT;
 extern int pgst_listener_fd(const PgstListener* listener) PGST_NOEXCEPT;
 extern int pgst_listener_timeout_ms(PgstListener* listener) PGST_NOEXCEPT;

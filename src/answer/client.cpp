@@ -41,14 +41,28 @@ void Client::Receive(std::string_view bytes, MonoUs now) {
   if (closing_ || input_ended_) return;
   if (pending_.empty()) bytes.remove_prefix(reader_.Feed(bytes));
   pending_.append(bytes);
-  Work();
+  Work(now);
   SetDeadline(now, false);
 }
 
 void Client::EndOfInput(MonoUs now) {
   input_ended_ = true;
-  Work();
+  Leaves(now);
+  Work(now);
   SetDeadline(now, false);
+}
+
+void Client::EndHold(MonoUs now) {
+  if (!held_) return;
+  held_.reset();
+  Answer(RequestReader::Status::kRequest);
+  Work(now);
+  SetDeadline(now, false);
+}
+
+void Client::Leaves(MonoUs now) {
+  leaves_ = true;
+  if (!reader_.request().line) EndHold(now);
 }
 
 void Client::Sent(std::size_t bytes, MonoUs now) {
@@ -63,17 +77,18 @@ void Client::Sent(std::size_t bytes, MonoUs now) {
     output_.erase(0, sent_);
     sent_ = 0;
   }
-  Work();
+  Work(now);
   SetDeadline(now, bytes > 0);
 }
 
 bool Client::wants_input() const {
-  return !closing_ && !input_ended_ && output().size() < kMaxOutput;
+  return !closing_ && !held_ && !input_ended_ && output().size() < kMaxOutput;
 }
 
-void Client::Work() {
-  while (!closing_ && output().size() < kMaxOutput) {
+void Client::Work(MonoUs now) {
+  while (!closing_ && !held_ && output().size() < kMaxOutput) {
     const RequestReader::Status status = reader_.Next();
+    if (status == RequestReader::Status::kRequest && Hold(now)) break;
     if (status != RequestReader::Status::kNeedMore) {
       Answer(status);
     } else if (!pending_.empty()) {
@@ -85,6 +100,16 @@ void Client::Work() {
   }
   if (closing_) pending_.clear();
   if (pending_.empty()) pending_.shrink_to_fit();
+}
+
+// Whether the request that was found is held back.
+bool Client::Hold(MonoUs now) {
+  const Request& request = reader_.request();
+  if (leaves_ && !request.line) return false;
+  const std::optional<Patience> patience = service_.PatienceOf(request);
+  if (!patience) return false;
+  held_ = Held{patience->generation, now + patience->us};
+  return true;
 }
 
 void Client::Answer(RequestReader::Status status) {
@@ -110,11 +135,17 @@ void Client::SetDeadline(MonoUs now, bool was_sent) {
   Waiting waiting = Waiting::kForRequest;
   if (!output().empty()) {
     waiting = Waiting::kForSending;
+  } else if (held_) {
+    waiting = Waiting::kForChange;
   } else if (!is_first_ && !reader_.in_the_middle()) {
     waiting = Waiting::kIdle;
   }
   if (waiting == waiting_ && !(was_sent && waiting == Waiting::kForSending)) return;
   waiting_ = waiting;
+  if (waiting == Waiting::kForChange) {
+    deadline_ = held_->until;
+    return;
+  }
   deadline_ = now + (waiting == Waiting::kIdle ? limits_.idle_us : limits_.head_us);
 }
 

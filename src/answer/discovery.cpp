@@ -25,6 +25,8 @@ enum class Outcome : std::uint8_t {
   kBadLagMs,
   kBadLagBytes,
   kBadMinLsn,
+  kBadWait,
+  kBadGeneration,
   kNoHostGiven,
   kUnknownHost,
   kNobody,   // no host fulfils the wish
@@ -52,6 +54,9 @@ constexpr Fixed kFixed[] = {
     /* kBadLagMs    */ {400, R"({"error_text": "Invalid lag_ms"})", "error Invalid lag_ms\n"},
     /* kBadLagBytes */ {400, R"({"error_text": "Invalid lag_bytes"})", "error Invalid lag_bytes\n"},
     /* kBadMinLsn   */ {400, R"({"error_text": "Invalid min_lsn"})", "error Invalid min_lsn\n"},
+    /* kBadWait       */ {400, R"({"error_text": "Invalid wait"})", "error Invalid wait\n"},
+    /* kBadGeneration */
+    {400, R"({"error_text": "Invalid generation"})", "error Invalid generation\n"},
     /* kNoHostGiven */
     {400, R"({"error_text": "Get parameter 'host' wasn't passed"})",
      "error Get parameter 'host' wasn't passed\n"},
@@ -62,6 +67,8 @@ constexpr Fixed kFixed[] = {
 static_assert(std::size(kFixed) == static_cast<std::size_t>(Outcome::kOk));
 
 constexpr std::string_view kOkText = "OK";
+constexpr std::string_view kListPath = "/hosts";
+constexpr double kMaxWaitSeconds = 300;
 
 enum class Kind : std::uint8_t { kSelector, kHostList, kHostStatus, kReady, kLive, kVersion };
 
@@ -81,7 +88,7 @@ constexpr Endpoint kEndpoints[] = {
     {"/sync_by_time_or_bytes", Kind::kSelector, Route::kSyncByTimeOrBytes, true},
     {"/sync_by_time_and_bytes", Kind::kSelector, Route::kSyncByTimeAndBytes, true},
     {"/most_sync_by_bytes", Kind::kSelector, Route::kMostSyncByBytes, true},
-    {"/hosts", Kind::kHostList, Route::kMaster, false},
+    {kListPath, Kind::kHostList, Route::kMaster, false},
     {"/status", Kind::kHostStatus, Route::kMaster, false},
     {"/ready", Kind::kReady, Route::kMaster, false},
     {"/live", Kind::kLive, Route::kMaster, false},
@@ -129,6 +136,14 @@ Outcome ReadWish(const Request& request, Wish& wish) {
   return Outcome::kOk;
 }
 
+// False: there is such a parameter, and it is not within its range, or no number.
+bool ReadSeconds(const Request& request, std::string_view name, std::optional<double>& to) {
+  const std::optional<std::string_view> text = request.Parameter(name);
+  if (!text) return true;
+  to = ParseDecimal(*text);
+  return to && *to <= kMaxWaitSeconds;
+}
+
 // What a choice without a host means.
 Outcome OutcomeOf(Reason reason) {
   switch (reason) {
@@ -159,31 +174,36 @@ WallUs MadeWall(const World& world) {
   return world.wall_now == 0 ? 0 : world.wall_now - (world.now - world.snapshot->made_mono);
 }
 
-// An answer from its fields to its end.
-void AppendRest(std::string_view content_type, std::string_view allow, std::string_view body,
-                std::string& out) {
+using Generation = std::optional<std::uint64_t>;
+
+// An answer from its fields to its end. generation: nullopt where it is not told.
+void AppendRest(std::string_view content_type, std::string_view allow, Generation generation,
+                std::string_view body, std::string& out) {
   HeadFields fields;
   fields.port = PortWord(Port::kDiscovery);
   fields.content_type = content_type;
   fields.content_length = body.size();
   fields.allow = allow;
+  fields.generation = generation;
   AppendFields(fields, out);
   out.append(body);
 }
 
 void AppendAnswer(int status, Persistence persistence, std::string_view content_type,
-                  std::string_view body, std::string& out) {
+                  std::string_view body, std::string& out, Generation generation = std::nullopt) {
   AppendStatus(status, persistence, out);
-  AppendRest(body.empty() ? std::string_view() : content_type, status == 405 ? "GET" : "", body,
-             out);
+  AppendRest(body.empty() ? std::string_view() : content_type, status == 405 ? "GET" : "",
+             generation, body, out);
 }
 
-void AppendFixed(Outcome outcome, bool wants_json, Persistence persistence, std::string& out) {
+void AppendFixed(Outcome outcome, bool wants_json, Persistence persistence, Generation generation,
+                 std::string& out) {
   const Fixed& fixed = kFixed[static_cast<std::size_t>(outcome)];
   // The one answer whose body depends on what the client likes to read.
   const bool says_nobody = outcome == Outcome::kNobody && wants_json;
   if (outcome == Outcome::kHasBody) persistence = Persistence::kClose;
-  AppendAnswer(fixed.status, persistence, kJsonType, says_nobody ? kNobodyJson : fixed.json, out);
+  AppendAnswer(fixed.status, persistence, kJsonType, says_nobody ? kNobodyJson : fixed.json, out,
+               generation);
 }
 
 void AppendOk(Persistence persistence, std::string_view rest, std::string& out) {
@@ -200,7 +220,8 @@ void AppendLine(std::string_view text, std::string& out) {
 
 struct Discovery::Finding {
   Outcome outcome = Outcome::kOk;
-  std::uint32_t host = 0;  // with kHost and kHostStatus
+  std::uint32_t host = 0;                           // with kHost and kHostStatus
+  std::optional<Patience> patience = std::nullopt;  // with kHostList: it is not due yet
 };
 
 Discovery::Discovery(const World& world, Chooser chooser, std::string_view version,
@@ -221,7 +242,7 @@ Discovery::Finding Discovery::Find(const Request& request) const {
 
   const Outcome readiness = Readiness(world_);
   if (readiness != Outcome::kOk || endpoint->kind == Kind::kReady) return {readiness};
-  if (endpoint->kind == Kind::kHostList) return {Outcome::kHostList};
+  if (endpoint->kind == Kind::kHostList) return FindList(request);
   if (endpoint->kind == Kind::kHostStatus) return FindStatus(request);
   return FindHost(request, endpoint->route, endpoint->has_parameters);
 }
@@ -252,6 +273,28 @@ Discovery::Finding Discovery::FindStatus(const Request& request) const {
   return {Outcome::kUnknownHost};
 }
 
+// Who waits tells what generation it knows, so that it misses no change between two requests: what
+// it does not know yet is answered at once.
+Discovery::Finding Discovery::FindList(const Request& request) const {
+  std::optional<double> wait;
+  std::optional<std::uint64_t> generation;
+  if (!ReadSeconds(request, "wait", wait)) return {Outcome::kBadWait};
+  if (!ReadNumber(request, "generation", generation)) return {Outcome::kBadGeneration};
+  if (!wait) return {Outcome::kHostList};
+  if (!generation) return {Outcome::kBadGeneration};
+  Finding list = {Outcome::kHostList};
+  const auto wait_us = static_cast<std::int64_t>(*wait * static_cast<double>(kUsPerSecond));
+  if (wait_us > 0 && *generation == world_.generation) {
+    list.patience = Patience{*generation, wait_us};
+  }
+  return list;
+}
+
+std::optional<Patience> Discovery::PatienceOf(const Request& request) const {
+  if (request.query.empty() || request.path != kListPath) return std::nullopt;
+  return Find(request).patience;
+}
+
 void Discovery::AnswerHttp(const Request& request, bool close, std::string& out) {
   const Finding finding = Find(request);
   traffic_.Count(port(), PathLabel(request), StatusOf(finding.outcome));
@@ -275,9 +318,15 @@ void Discovery::AnswerHttp(const Request& request, bool close, std::string& out)
       AppendAnswer(200, persistence, kJsonType, scratch_, out);
       break;
     default:
-      AppendFixed(finding.outcome, request.wants_json, persistence, out);
+      AppendFixed(finding.outcome, request.wants_json, persistence, GenerationFor(request), out);
       break;
   }
+}
+
+// Every answer to a GET of the list tells it, those that complain, too.
+std::optional<std::uint64_t> Discovery::GenerationFor(const Request& request) const {
+  if (request.method != Method::kGet || request.path != kListPath) return std::nullopt;
+  return world_.generation;
 }
 
 void Discovery::AnswerLine(const Request& request, std::string& out) {
@@ -320,11 +369,12 @@ void Discovery::AnswerBad(int status, std::string_view help, std::string& out) {
 
 template <typename WriteBody>
 const Discovery::KeptAnswer& Discovery::Update(KeptAnswer& answer, std::string_view content_type,
+                                               std::optional<std::uint64_t> generation,
                                                WriteBody write) {
   answer.kept.Update(world_, [&](std::string& out) {
     scratch_.clear();
     write(scratch_);
-    AppendRest(content_type, "", scratch_, out);
+    AppendRest(content_type, "", generation, scratch_, out);
     answer.body_at = out.size() - scratch_.size();
   });
   return answer;
@@ -334,15 +384,15 @@ const Discovery::KeptAnswer& Discovery::NameOf(std::uint32_t host, bool json) {
   if (names_.size() <= host) names_.resize(HostCount(*world_.snapshot));
   const PgstHost& named = world_.snapshot->hosts[host];
   if (json) {
-    return Update(names_[host].json, kJsonType,
+    return Update(names_[host].json, kJsonType, std::nullopt,
                   [&](std::string& body) { AppendNamedHost(named, body); });
   }
-  return Update(names_[host].text, kTextType,
+  return Update(names_[host].text, kTextType, std::nullopt,
                 [&](std::string& body) { body.append(HostName(named)); });
 }
 
 const Discovery::KeptAnswer& Discovery::HostList() {
-  return Update(host_list_, kJsonType, [this](std::string& body) {
+  return Update(host_list_, kJsonType, world_.generation, [this](std::string& body) {
     AppendHostList(*world_.snapshot, MadeWall(world_), body);
   });
 }

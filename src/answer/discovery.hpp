@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,8 @@ class Discovery : public Service {
 
   Port port() const override { return Port::kDiscovery; }
 
+  // Of the list of hosts only, when that is asked for.
+  std::optional<Patience> PatienceOf(const Request& request) const override;
   void AnswerHttp(const Request& request, bool close, std::string& out) override;
   void AnswerLine(const Request& request, std::string& out) override;
   void AnswerBad(int status, std::string_view help, std::string& out) override;
@@ -57,11 +60,14 @@ class Discovery : public Service {
   Finding Find(const Request& request) const;
   Finding FindHost(const Request& request, Route route, bool has_parameters) const;
   Finding FindStatus(const Request& request) const;
+  Finding FindList(const Request& request) const;
 
+  std::optional<std::uint64_t> GenerationFor(const Request& request) const;
   const KeptAnswer& NameOf(std::uint32_t host, bool json);
   const KeptAnswer& HostList();
   template <typename WriteBody>
-  const KeptAnswer& Update(KeptAnswer& answer, std::string_view content_type, WriteBody write);
+  const KeptAnswer& Update(KeptAnswer& answer, std::string_view content_type,
+                           std::optional<std::uint64_t> generation, WriteBody write);
 
   const World& world_;
   const Chooser chooser_;

@@ -75,6 +75,11 @@ void AppendFields(const HeadFields& fields, std::string& out) {
   AppendField("Allow: ", fields.allow, out);
   out.append("Cache-Control: no-store\r\n");
   AppendField("X-Pg-Status-Port: ", fields.port, out);
+  if (fields.generation) {
+    out.append("X-Pg-Status-Generation: ");
+    AppendNumber(*fields.generation, out);
+    out.append("\r\n");
+  }
   out.append("\r\n");
 }
 

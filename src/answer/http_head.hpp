@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -39,6 +40,7 @@ struct HeadFields {
   std::string_view content_type;   // "" none
   std::size_t content_length = 0;  // in the answer to HEAD that of the body left out
   std::string_view allow;          // the methods, with status 405; "" none
+  std::optional<std::uint64_t> generation = std::nullopt;  // of changes; nullopt: not told
 };
 
 // Appends the fields and the empty line that ends the head.

@@ -19,7 +19,8 @@ class Kept {
   // Brings the text up to date: when it is of another snapshot, it is what `write` appends.
   template <typename Write>
   const std::string& Update(const World& world, Write write) {
-    const Stamp now = {world.snapshot->generation, world.snapshot->made_mono, IsFresh(world)};
+    const Stamp now = {world.snapshot->generation, world.snapshot->made_mono, world.generation,
+                       IsFresh(world)};
     if (stamp_ == now) return text_;
     // The stamp is put on last: what running out of memory left unfinished must not count as
     // written.
@@ -36,11 +37,13 @@ class Kept {
   // Tells apart what is known of the hosts.
   struct Stamp {
     std::uint64_t generation;
-    MonoUs made_mono;  // a poller that was started anew may count its generations anew
-    bool fresh;        // the same snapshot says less once it is too old
+    MonoUs made_mono;       // a poller that was started anew may count its generations anew
+    std::uint64_t changes;  // the number of an event comes a moment after the snapshot
+    bool fresh;             // the same snapshot says less once it is too old
 
     bool operator==(const Stamp& other) const {
-      return generation == other.generation && made_mono == other.made_mono && fresh == other.fresh;
+      return generation == other.generation && made_mono == other.made_mono &&
+             changes == other.changes && fresh == other.fresh;
     }
   };
 

@@ -34,6 +34,7 @@ struct NodeFacts {
 struct World {
   const PgstSnapshot* snapshot = nullptr;  // never NULL while serving
   MonoUs poller_alive = 0;                 // the poller's last sign of life, 0 none
+  std::uint64_t generation = 0;            // of changes: the newest event that the snapshot shows
   MonoUs now = 0;
   WallUs wall_now = 0;
   bool fence = false;  // pg_status.fence is on

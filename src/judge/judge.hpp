@@ -6,8 +6,9 @@
 //   JudgeCluster       all hosts: roles, the primary, split brain (topology.cpp),
 //                      lag (lag.cpp), who streams from whom       (replication.cpp),
 //                      what the other nodes say of them           (quorum.cpp)
-// DescribeChanges compares two verdicts and says in words what changed (changes.cpp)
-// NextProbe says when a host is to be asked again                      (cadence.cpp)
+// DescribeChanges compares two verdicts and says in words what changed (changes.cpp); as values
+// that is told by DescribeEvents of events.hpp NextProbe says when a host is to be asked again
+// (cadence.cpp)
 #pragma once
 
 #include <cstddef>

@@ -27,6 +27,10 @@ constexpr std::size_t kCrowd = 32;
 constexpr std::int64_t kBusyForLongUs = 1 * kUsPerSecond;
 constexpr std::int64_t kTickUs = 100 * kUsPerMs;
 
+// Of those who are due, so many are answered before others have their turn: together they take less
+// than a millisecond or two.
+constexpr std::size_t kDuePerStep = 64;
+
 #ifdef MSG_NOSIGNAL
 constexpr int kSendFlags = MSG_NOSIGNAL;
 #else
@@ -38,6 +42,11 @@ bool TryAgain(int error) { return error == EAGAIN || error == EWOULDBLOCK || err
 bool HasInput(int fd) {
   char byte = 0;
   return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+bool IsBroken(int fd) {
+  char byte = 0;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && !TryAgain(errno);
 }
 
 }  // namespace
@@ -54,7 +63,9 @@ Conversations::Conversations(EventLoop& loop, DrainQueue& drain, Traffic& traffi
       tick_(loop.NewTimer(this)) {}
 
 Conversations::~Conversations() {
-  while (!talks_.empty()) Drop(talks_.front());
+  for (Talks* talks : {&talks_, &held_, &due_}) {
+    while (!talks->empty()) Drop(talks->front());
+  }
 }
 
 void Conversations::Configure(std::size_t most, const ClientLimits& limits,
@@ -72,9 +83,10 @@ void Conversations::Add(OwnedFd fd, Service& service, const IpAddress& from, Mon
   }
   talks_.emplace_back(*this, std::move(fd), service, from, limits_, now);
   Talk& talk = talks_.back();
+  talk.place = &talks_;
   talk.self = std::prev(talks_.end());
   ++traffic_.of(port).open;
-  crowd_ = std::max(crowd_, talks_.size());
+  crowd_ = std::max(crowd_, size());
   ArmTick();
   // Most clients have sent their request by the time they are accepted.
   Ready(talk, UV_READABLE);
@@ -93,9 +105,20 @@ bool Conversations::MakeRoom(Port port, MonoUs now) {
     }
     if (busiest == nullptr || talk.busy_since < busiest->busy_since) busiest = &talk;
   }
-  if (busiest == nullptr || now - busiest->busy_since < kBusyForLongUs) return false;
-  Drop(*busiest);
-  return true;
+  for (Talk* const found : {busiest, LongestHeld(port)}) {
+    if (found == nullptr || now - found->busy_since < kBusyForLongUs) continue;
+    Drop(*found);
+    return true;
+  }
+  return false;
+}
+
+// They stand in the order in which they came to be held back.
+Conversations::Talk* Conversations::LongestHeld(Port port) {
+  for (Talk& talk : held_) {
+    if (talk.port == port) return &talk;
+  }
+  return nullptr;
 }
 
 void Conversations::Refuse(OwnedFd fd, Service& service, MonoUs now) {
@@ -112,11 +135,64 @@ void Conversations::Refuse(OwnedFd fd, Service& service, MonoUs now) {
 }
 
 void Conversations::DropIf(const std::function<bool(Port port, const IpAddress& from)>& unwelcome) {
-  for (auto it = talks_.begin(); it != talks_.end();) {
-    Talk& talk = *it++;
-    if (unwelcome(talk.port, talk.from)) Drop(talk);
+  for (Talks* talks : {&talks_, &held_, &due_}) {
+    for (auto it = talks->begin(); it != talks->end();) {
+      Talk& talk = *it++;
+      if (unwelcome(talk.port, talk.from)) Drop(talk);
+    }
   }
 }
+
+void Conversations::Move(Talk& talk, Talks& to) {
+  to.splice(to.end(), *talk.place, talk.self);
+  talk.place = &to;
+}
+
+// ---------------------------------------------------------------- who waits for a change
+
+// All who are held back know the same generation: that of now, or else they would have been
+// answered.
+void Conversations::SetGeneration(std::uint64_t generation) {
+  if (generation == generation_) return;
+  generation_ = generation;
+  for (Talk& talk : held_) talk.place = &due_;
+  due_.splice(due_.end(), held_);
+}
+
+// Not those who become due meanwhile.
+void Conversations::ServeDue() {
+  const std::size_t most = std::min<std::size_t>(due_.size(), kDuePerStep);
+  for (std::size_t i = 0; i < most && !due_.empty(); ++i) Ready(due_.front(), 0);
+}
+
+bool Conversations::IsOver(const Talk& talk, MonoUs now) const {
+  return talk.client.held()->generation != generation_ || now >= talk.client.held()->until;
+}
+
+// Without memory for a timer it cannot wait: it is let go by whoever gets the exception.
+void Conversations::HoldBack(Talk& talk) {
+  if (!talk.patience) talk.patience = loop_.NewTimer(&talk);
+  Move(talk, held_);
+  ArmTimer(talk.patience.get(), talk.client.held()->until, [](uv_timer_t* timer) {
+    auto* waited = static_cast<Talk*>(timer->data);
+    if (waited->place != &waited->conversations.held_) return;
+    waited->conversations.Move(*waited, waited->conversations.due_);
+  });
+}
+
+// It has ended its side, or the connection broke. False: it is gone.
+bool Conversations::LookWhoLeaves(Talk& talk, MonoUs now) {
+  if (!talk.client.held()) return true;
+  if (IsBroken(talk.fd.get())) {
+    Drop(talk);
+    return false;
+  }
+  talk.left = true;
+  talk.client.Leaves(now);
+  return true;
+}
+
+// ---------------------------------------------------------------- turns
 
 void Conversations::Ready(Talk& talk, int ready) {
   const MonoUs now = EventLoop::Now();
@@ -135,7 +211,10 @@ void Conversations::Ready(Talk& talk, int ready) {
 bool Conversations::Turn(Talk& talk, int ready, MonoUs now) {
   between_turns_(now);
   before_answers_();
-  talks_.splice(talks_.end(), talks_, talk.self);
+  Move(talk, talks_);
+  if (talk.patience) uv_timer_stop(talk.patience.get());
+  if ((ready & UV_DISCONNECT) != 0 && !LookWhoLeaves(talk, now)) return false;
+  if (talk.client.held() && IsOver(talk, now)) talk.client.EndHold(now);
   if ((ready & UV_READABLE) != 0 && !Receive(talk, now)) return false;
   if (!Send(talk, now)) return false;
   if (talk.client.idle()) {
@@ -145,7 +224,15 @@ bool Conversations::Turn(Talk& talk, int ready, MonoUs now) {
   }
   CountUnsent(talk);
   LimitUnsent(talk);
-  return talk.client.finished() || Watch(talk);
+  if (talk.client.finished()) return true;
+  if (!Watch(talk)) return false;
+  // While there is something to send it is a client like any other.
+  if (talk.client.held() && talk.client.output().empty()) {
+    HoldBack(talk);
+  } else {
+    ArmTick();
+  }
+  return true;
 }
 
 // False when the connection is gone, and the talk with it. Reads once: what is left is there at the
@@ -198,10 +285,12 @@ void Conversations::LimitUnsent(const Talk& current) {
   }
 }
 
-// False when that is not possible, and the talk is gone.
+// False when that is not possible, and the talk is gone. That a side has ended is told for ever, so
+// it is heard once.
 bool Conversations::Watch(Talk& talk) {
   const int events = (talk.client.wants_input() ? UV_READABLE : 0) |
-                     (talk.client.output().empty() ? 0 : UV_WRITABLE);
+                     (talk.client.output().empty() ? 0 : UV_WRITABLE) |
+                     (talk.client.held() && !talk.left ? UV_DISCONNECT : 0);
   if (events == talk.events) return true;
   if (!talk.watch) {
     talk.watch = loop_.NewPoll(talk.fd.get(), &talk);
@@ -218,7 +307,7 @@ bool Conversations::Watch(Talk& talk) {
   uv_poll_start(talk.watch.get(), events, [](uv_poll_t* handle, int status, int ready) {
     auto* woken = static_cast<Talk*>(handle->data);
     // An error condition is found by reading, like everything else.
-    const int what = status < 0 ? UV_READABLE | UV_WRITABLE : ready;
+    const int what = status < 0 ? UV_READABLE | UV_WRITABLE | UV_DISCONNECT : ready;
     woken->conversations.loop_.Guard([&] { woken->conversations.Ready(*woken, what); });
   });
   loop_.WatchersChanged();
@@ -238,10 +327,11 @@ void Conversations::Drop(Talk& talk) {
   --traffic_.of(talk.port).open;
   unsent_ -= talk.unsent;
   talk.watch.reset();  // before its descriptor is closed
-  talks_.erase(talk.self);
+  talk.place->erase(talk.self);
 }
 
-// One timer for all: deadlines are seconds, nobody minds a tenth of one.
+// One timer for all but those who are held back: deadlines are seconds, nobody minds a tenth of
+// one.
 void Conversations::ArmTick() {
   if (ticking_ || talks_.empty()) return;
   ticking_ = true;
@@ -267,8 +357,8 @@ void Conversations::Tick() {
 // What a crowd has used lies between what is still in use, and the C library keeps it: dozens of
 // megabytes.
 void Conversations::GiveMemoryBack() {
-  if (crowd_ < kCrowd || talks_.size() > crowd_ / 2) return;
-  crowd_ = talks_.size();
+  if (crowd_ < kCrowd || size() > crowd_ / 2) return;
+  crowd_ = size();
 #ifdef __GLIBC__
   malloc_trim(0);
 #endif

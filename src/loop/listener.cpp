@@ -67,6 +67,11 @@ void Listener::SetSnapshot(const PgstSnapshot* snapshot, MonoUs poller_alive) {
   world_.poller_alive = poller_alive;
 }
 
+void Listener::SetGeneration(std::uint64_t generation) {
+  world_.generation = generation;
+  conversations_.SetGeneration(generation);
+}
+
 // What an answer looks at beside the snapshot is read at the moment of the answer.
 void Listener::Refresh() {
   world_.now = EventLoop::Now();
@@ -181,6 +186,7 @@ void Listener::Step() {
   try {
     WatchFence();
     loop_.Run();
+    conversations_.ServeDue();
     if (draining_.next_look() != 0) draining_.Look(EventLoop::Now());
   } catch (...) {
     // A callback was cut short: nobody may be left waiting for that.

@@ -56,10 +56,13 @@ class Listener {
   // last sign of life.
   void SetSnapshot(const PgstSnapshot* snapshot, MonoUs poller_alive);
 
+  // The number of the newest event that the snapshot shows: clients that wait for a change know it.
+  void SetGeneration(std::uint64_t generation);
+
   // Runs what is due, without waiting. After std::bad_alloc it may be called again.
   void Step();
   int fd() const { return loop_.fd(); }
-  int timeout_ms() { return loop_.timeout_ms(); }
+  int timeout_ms() { return conversations_.has_due() ? 0 : loop_.timeout_ms(); }
 
   // The next log line; false when there is none.
   bool TakeLogLine(LogLine& line);

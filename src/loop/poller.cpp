@@ -53,6 +53,8 @@ Poller::Peer::Peer(Poller& owner, HostEntry host, std::unique_ptr<Link> link)
 
 Poller::Poller(PollerSettings settings) {
   judge_timer_ = loop_.NewTimer(this);
+  // the first list of hosts is no news
+  for (const HostEntry& entry : settings.hosts) believed_.hosts.push_back({entry.name});
   Apply(std::move(settings));
 }
 
@@ -67,6 +69,12 @@ void Poller::Configure(PollerSettings settings) {
   ++reloads_;
   reload_refused_ = false;
   Apply(std::move(settings));
+}
+
+void Poller::Inherit(const PgstSnapshot& published) {
+  events_.clear();
+  believed_ = BeliefIn(published);
+  inherited_ = true;
 }
 
 void Poller::RefuseSettings() {
@@ -95,6 +103,7 @@ void Poller::Apply(PollerSettings settings) {
   const MonoUs now = EventLoop::Now();
   JudgeCluster(cluster_, settings_.hosts, settings_.limits, settings_.local.own, now);
   told_ = cluster_;
+  NoteEvents(now);
   Publish(now);
   // Who waited for a resolver that was replaced asks the new one.
   for (const auto& peer : peers_) AfterMove(*peer);
@@ -405,6 +414,7 @@ void Poller::Judge() {
   }
   told_ = cluster_;
   WarnOfFence();
+  NoteEvents(now);
   Publish(now);
   // What was learned of one host may make another one urgent.
   for (const auto& peer : peers_) Schedule(*peer);
@@ -420,6 +430,36 @@ WallUs Poller::WallTime(MonoUs now) {
     wall_distance_ = distance;
   }
   return now + wall_distance_;
+}
+
+// A new poller knows nothing of any host at first. That is no event while the snapshot of the one
+// before it is still there to be seen: what counts is whether the hosts have changed since.
+void Poller::NoteEvents(MonoUs now) {
+  if (inherited_ && !cluster_.ready) return;
+  inherited_ = false;
+  const std::vector<Event> events = DescribeEvents(believed_, cluster_, settings_.hosts);
+  if (events.empty()) return;
+  Belief believed = BeliefOf(cluster_, settings_.hosts);
+  // More than are kept need not be built, but are counted. Nothing is noted before there is memory
+  // for all of it: an event is told once.
+  const std::size_t first = events.size() - std::min<std::size_t>(events.size(), PGST_EVENTS);
+  std::vector<PgstEvent> built;
+  built.reserve(events.size() - first);
+  for (std::size_t i = first; i < events.size(); ++i) {
+    built.push_back(BuildEvent(events[i], WallTime(now)));
+  }
+  events_.insert(events_.end(), built.begin(), built.end());
+  events_lost_ += first;
+  for (; events_.size() > PGST_EVENTS; ++events_lost_) events_.pop_front();
+  believed_ = std::move(believed);
+}
+
+bool Poller::TakeEvent(PgstEvent& event) {
+  if (events_.empty()) return false;
+  event = events_.front();
+  event.seq = std::exchange(events_lost_, 0);
+  events_.pop_front();
+  return true;
 }
 
 void Poller::Publish(MonoUs now) {

@@ -1,6 +1,6 @@
 // The poller: drives one PeerProbe per host on the event loop, has their observations judged, and
-// keeps the snapshot and the log lines that result. It decides nothing about hosts itself: when to
-// ask is judge's NextProbe, what to believe is JudgeCluster.
+// keeps the snapshot, the events and the log lines that result. It decides nothing about hosts
+// itself: when to ask is judge's NextProbe, what to believe is JudgeCluster.
 //
 // Timers and sockets only put a host in line; the line is served for a short time in each step. So
 // however many hosts have something to say at once, and however little of a processor there is, the
@@ -15,12 +15,15 @@
 
 #include "config/hosts.hpp"
 #include "config/limits.hpp"
+#include "judge/events.hpp"
 #include "judge/judge.hpp"
 #include "loop/event_loop.hpp"
 #include "loop/resolver.hpp"
 #include "probe/libpq_link.hpp"
 #include "probe/peer_probe.hpp"
+#include "publish/build_event.hpp"
 #include "publish/build_snapshot.hpp"
+#include "publish/event.h"
 
 #include "base/cpp_only.hpp"
 
@@ -49,6 +52,10 @@ class Poller {
   // New settings came that do not fit together; those there are stay in force.
   void RefuseSettings();
 
+  // What the poller before this one has published: the first events tell what is different from
+  // that, as soon as each host was asked once. To be called before the first Step().
+  void Inherit(const PgstSnapshot& published);
+
   // Asks every host now, whatever its turn.
   void ProbeNow();
 
@@ -60,6 +67,11 @@ class Poller {
 
   // A new snapshot since the last call, or nullptr.
   const PgstSnapshot* TakeSnapshot();
+
+  // The next event, the oldest first; false when there is none. The snapshot that TakeSnapshot()
+  // gave last shows what it tells of, if that was taken first. Of more than are kept the oldest are
+  // lost; how many of them went before this one stands in place of its number.
+  bool TakeEvent(PgstEvent& event);
 
   // The next log line; false when there is none.
   bool TakeLogLine(LogLine& line);
@@ -108,6 +120,7 @@ class Poller {
   void Judge();
   WallUs WallTime(MonoUs now);
   void Publish(MonoUs now);
+  void NoteEvents(MonoUs now);
   void Log(LogLine line);
   void ReplacePeers(const std::vector<HostEntry>& hosts, const ConnectionOptions& connection,
                     bool same_connection);
@@ -124,6 +137,10 @@ class Poller {
   Peer* last_in_line_ = nullptr;
   ClusterVerdict cluster_;
   ClusterVerdict told_;             // what the log knows
+  Belief believed_;                 // what the events have told
+  bool inherited_ = false;          // it is another poller's, and not all hosts were asked since
+  std::deque<PgstEvent> events_;    // not yet taken
+  std::uint64_t events_lost_ = 0;   // before these
   std::int64_t wall_distance_ = 0;  // wall clock minus monotonic clock
   MonoUs last_judged_ = 0;
   std::int64_t judging_took_ = 0;  // the last time

@@ -1,26 +1,22 @@
 /*
  * functions.c
- *	  The SQL functions: the snapshot, and this server's own state, as SQL values.
+ *	  The SQL functions but those of events.c: the snapshot, and this server's own state,
+ *as SQL values.
  *
  * They read shared memory only: no table, no lock that is held while anything else
  *happens, no network. So they work on a standby and in read-only transactions.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "funcapi.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/pg_lsn.h"
-#include "utils/timestamp.h"
-#include "utils/tuplestore.h"
 
 #include "compat.h"
 #include "node_state.h"
+#include "rows.h"
 #include "settings.h"
 #include "shared.h"
 #include "version.h"
@@ -45,20 +41,6 @@ PG_FUNCTION_INFO_V1(pg_status_quorum);
 
 /* A worker is live when it gave a sign of life within this many microseconds. */
 #define LIVE_US INT64CONST(30000000)
-
-/*
- * Without shared memory there is nothing to read: the library was loaded by pg_upgrade,
- * which calls none of these.
- */
-static void
-need_shared_memory(void)
-{
-	if (!pgst_shared_memory_exists())
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("pg_status must be loaded through \"shared_preload_libraries\"")));
-}
 
 /* ----------------------------------------------------------------
  * Selectors
@@ -103,7 +85,7 @@ select_host(FunctionCallInfo fcinfo, PgstRoute route, Arguments arguments)
 	PgstWish wish;
 	const PgstHost *host;
 
-	need_shared_memory();
+	pgst_need_shared_memory();
 	memset(&wish, 0, sizeof(wish));
 	wish.route = route;
 	wish.has_lag_ms = get_limit(fcinfo, arguments.lag_ms, "lag_ms", &wish.lag_ms);
@@ -165,63 +147,6 @@ pg_status_most_sync_by_bytes(PG_FUNCTION_ARGS)
  * ----------------------------------------------------------------
  */
 
-/* One row under construction: columns are added from left to right, so that the code
- * reads like the CREATE FUNCTION. */
-#define MAX_COLUMNS 40
-
-typedef struct Row
-{
-	Datum values[MAX_COLUMNS];
-	bool nulls[MAX_COLUMNS];
-	int columns;
-} Row;
-
-static void
-add(Row *row, bool known, Datum value)
-{
-	Assert(row->columns < MAX_COLUMNS);
-	row->values[row->columns] = known ? value : (Datum) 0;
-	row->nulls[row->columns] = !known;
-	row->columns++;
-}
-
-/* The core's texts are UTF-8. In a database of another encoding only ASCII is sure to be
- * valid. */
-static void
-add_text(Row *row, const char *text)
-{
-	bool known = text != NULL && text[0] != '\0';
-	char *shown;
-
-	if (known && GetDatabaseEncoding() != PG_UTF8)
-	{
-		shown = pstrdup(text);
-		for (char *c = shown; *c != '\0'; c++)
-		{
-			if (IS_HIGHBIT_SET(*c))
-				*c = '?';
-		}
-		text = shown;
-	}
-	add(row, known, known ? CStringGetTextDatum(text) : (Datum) 0);
-}
-
-/* Larger numbers than bigint holds are shown as its largest: still beyond every limit. */
-static void
-add_number(Row *row, bool known, uint64 number)
-{
-	add(row, known, Int64GetDatum((int64) Min(number, (uint64) PG_INT64_MAX)));
-}
-
-static void
-add_time(Row *row, int64 since_1970_us)
-{
-	TimestampTz time =
-		since_1970_us - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
-
-	add(row, since_1970_us != 0, TimestampTzGetDatum(time));
-}
-
 static const char *
 role_word(uint8 role)
 {
@@ -257,108 +182,68 @@ state_word(uint8 state)
 /* The columns that tell who a host is and what state it is in. `known` is false when
  * nothing current is known of it. */
 static void
-add_identity_and_state(Row *row, const PgstHost *host, int position, bool known)
+add_identity_and_state(PgstRow *row, const PgstHost *host, int position, bool known)
 {
 	bool alive =
 		known && (host->state == PGST_STATE_UP || host->state == PGST_STATE_SUSPECT);
 	bool lagging = known && host->has_lag_ms;
 
-	add(row, true, Int32GetDatum(position));
-	add_text(row, host->name);
-	add_text(row, host->hostname);
-	add(row, true, Int32GetDatum(host->port));
-	add_text(row, host->dc);
-	add_text(row, host->geo);
-	add(row, true, BoolGetDatum(known && host->primary));
-	add(row, true, BoolGetDatum(alive));
-	add(row, true, BoolGetDatum(known && host->state != PGST_STATE_UP));
-	add_number(row, lagging, host->lag_ms);
-	add(row, known, BoolGetDatum(host->sync_by_time));
-	add_number(row, known && host->has_lag_bytes, host->lag_bytes);
-	add(row, known, BoolGetDatum(host->sync_by_bytes));
-	add(row, known && host->has_lsn, LSNGetDatum(host->lsn));
-	add_text(row, known ? role_word(host->role) : NULL);
-	add_text(row, known ? state_word(host->state) : NULL);
+	pgst_add(row, true, Int32GetDatum(position));
+	pgst_add_text(row, host->name);
+	pgst_add_text(row, host->hostname);
+	pgst_add(row, true, Int32GetDatum(host->port));
+	pgst_add_text(row, host->dc);
+	pgst_add_text(row, host->geo);
+	pgst_add(row, true, BoolGetDatum(known && host->primary));
+	pgst_add(row, true, BoolGetDatum(alive));
+	pgst_add(row, true, BoolGetDatum(known && host->state != PGST_STATE_UP));
+	pgst_add_number(row, lagging, host->lag_ms);
+	pgst_add(row, known, BoolGetDatum(host->sync_by_time));
+	pgst_add_number(row, known && host->has_lag_bytes, host->lag_bytes);
+	pgst_add(row, known, BoolGetDatum(host->sync_by_bytes));
+	pgst_add(row, known && host->has_lsn, LSNGetDatum(host->lsn));
+	pgst_add_text(row, known ? role_word(host->role) : NULL);
+	pgst_add_text(row, known ? state_word(host->state) : NULL);
 }
 
 static void
-add_replication_and_history(Row *row, const PgstHost *host, bool known,
+add_replication_and_history(PgstRow *row, const PgstHost *host, bool known,
 							bool may_see_errors)
 {
-	add(row, host->timeline != 0, Int32GetDatum((int32) host->timeline));
-	add_text(row, host->system_identifier != 0
-					  ? psprintf(UINT64_FORMAT, (uint64) host->system_identifier)
-					  : NULL);
-	add(row, host->server_version != 0, Int32GetDatum(host->server_version));
-	add_text(row, known ? host->replication_state : NULL);
-	add_text(row, known ? host->sync_state : NULL);
-	add(row, known && host->has_sync_priority, Int32GetDatum(host->sync_priority));
-	add_text(row, known ? host->upstream : NULL);
-	add(row, known && host->has_replay_paused, BoolGetDatum(host->replay_paused));
-	add_time(row, host->last_check_wall);
-	add_time(row, host->last_success_wall);
-	add_time(row, host->last_change_wall);
-	add(row, known, Int32GetDatum(host->fails));
-	add_text(row, may_see_errors ? host->last_error : NULL);
+	pgst_add(row, host->timeline != 0, Int32GetDatum((int32) host->timeline));
+	pgst_add_text(row, host->system_identifier != 0
+						   ? psprintf(UINT64_FORMAT, (uint64) host->system_identifier)
+						   : NULL);
+	pgst_add(row, host->server_version != 0, Int32GetDatum(host->server_version));
+	pgst_add_text(row, known ? host->replication_state : NULL);
+	pgst_add_text(row, known ? host->sync_state : NULL);
+	pgst_add(row, known && host->has_sync_priority, Int32GetDatum(host->sync_priority));
+	pgst_add_text(row, known ? host->upstream : NULL);
+	pgst_add(row, known && host->has_replay_paused, BoolGetDatum(host->replay_paused));
+	pgst_add_time(row, host->last_check_wall);
+	pgst_add_time(row, host->last_success_wall);
+	pgst_add_time(row, host->last_change_wall);
+	pgst_add(row, known, Int32GetDatum(host->fails));
+	pgst_add_text(row, may_see_errors ? host->last_error : NULL);
 	/* why the host is in maintenance: no host is, as long as nothing can put it there */
-	add_text(row, NULL);
-	add(row, true, Float4GetDatum((float4) host->weight));
-	add(row, known, Int32GetDatum((int32) host->votes_up));
-	add(row, known, Int32GetDatum((int32) host->votes_down));
-	add(row, known, BoolGetDatum(host->unreachable_here));
-}
-
-/* The result of a function that returns one row. */
-static Datum
-one_row(FunctionCallInfo fcinfo, Row *row)
-{
-	TupleDesc descriptor;
-
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	return HeapTupleGetDatum(
-		heap_form_tuple(BlessTupleDesc(descriptor), row->values, row->nulls));
-}
-
-/* Sets up a materialized result and returns where its rows go. */
-static Tuplestorestate *
-begin_rows(FunctionCallInfo fcinfo, TupleDesc *descriptor)
-{
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Tuplestorestate *rows;
-	MemoryContext caller;
-
-	if (result == NULL || !IsA(result, ReturnSetInfo) ||
-		(result->allowedModes & SFRM_Materialize) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("set-valued function called in a context that cannot accept a "
-						"set")));
-
-	caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
-	if (get_call_result_type(fcinfo, NULL, descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	rows = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0,
-								 false, work_mem);
-	result->returnMode = SFRM_Materialize;
-	result->setResult = rows;
-	result->setDesc = *descriptor;
-	MemoryContextSwitchTo(caller);
-	return rows;
+	pgst_add_text(row, NULL);
+	pgst_add(row, true, Float4GetDatum((float4) host->weight));
+	pgst_add(row, known, Int32GetDatum((int32) host->votes_up));
+	pgst_add(row, known, Int32GetDatum((int32) host->votes_down));
+	pgst_add(row, known, BoolGetDatum(host->unreachable_here));
 }
 
 /* All hosts, or the one of this name. */
 static void
 return_hosts(FunctionCallInfo fcinfo, const char *only)
 {
-	TupleDesc descriptor;
-	Tuplestorestate *rows;
+	PgstRows rows;
 	PgstSnapshot *snapshot;
 	bool fresh;
 	bool may_see_errors = has_privs_of_role(GetUserId(), ROLE_PG_MONITOR);
 
-	need_shared_memory();
-	rows = begin_rows(fcinfo, &descriptor);
+	pgst_need_shared_memory();
+	rows = pgst_begin_rows(fcinfo);
 	snapshot = pgst_copy_snapshot();
 	fresh = pgst_snapshot_is_fresh(snapshot);
 
@@ -366,20 +251,13 @@ return_hosts(FunctionCallInfo fcinfo, const char *only)
 	{
 		const PgstHost *host = &snapshot->hosts[i];
 		bool known = fresh && host->checked;
-		Row row = {.columns = 0};
+		PgstRow row = {.columns = 0};
 
 		if (only != NULL && strcmp(only, host->name) != 0)
 			continue;
 		add_identity_and_state(&row, host, (int) i, known);
 		add_replication_and_history(&row, host, known, may_see_errors);
-		if (row.columns != descriptor->natts)
-			ereport(
-				ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the SQL objects of pg_status are of another version than its "
-						"library"),
-				 errhint("Run ALTER EXTENSION pg_status UPDATE.")));
-		tuplestore_putvalues(rows, descriptor, row.values, row.nulls);
+		pgst_put_row(&rows, &row);
 	}
 }
 
@@ -424,33 +302,34 @@ view_of(const PgstSnapshot *snapshot, PgstNodeFacts *node)
 }
 
 static void
-describe_standby(Row *row, const PgstView *view, const PgstHost *self)
+describe_standby(PgstRow *row, const PgstView *view, const PgstHost *self)
 {
 	const PgstNodeFacts *node = view->node;
 	uint64_t lag = 0;
 	bool lag_known = pgst_own_lag_bytes(view, &lag);
 
-	add(row, node->timeline != 0, Int32GetDatum((int32) node->timeline));
-	add(row, node->replayed != InvalidXLogRecPtr, LSNGetDatum(node->replayed));
-	add_number(row, lag_known, lag);
-	add_number(row, self != NULL && self->has_lag_ms, self != NULL ? self->lag_ms : 0);
-	add(row, true, BoolGetDatum(node->streaming));
-	add(row, true, BoolGetDatum(node->replay_paused));
-	add_text(row, self != NULL ? self->sync_state : NULL);
-	add_text(row, self != NULL ? self->upstream : NULL);
+	pgst_add(row, node->timeline != 0, Int32GetDatum((int32) node->timeline));
+	pgst_add(row, node->replayed != InvalidXLogRecPtr, LSNGetDatum(node->replayed));
+	pgst_add_number(row, lag_known, lag);
+	pgst_add_number(row, self != NULL && self->has_lag_ms,
+					self != NULL ? self->lag_ms : 0);
+	pgst_add(row, true, BoolGetDatum(node->streaming));
+	pgst_add(row, true, BoolGetDatum(node->replay_paused));
+	pgst_add_text(row, self != NULL ? self->sync_state : NULL);
+	pgst_add_text(row, self != NULL ? self->upstream : NULL);
 }
 
 static void
-describe_primary(Row *row, const PgstNodeFacts *node)
+describe_primary(PgstRow *row, const PgstNodeFacts *node)
 {
-	add(row, true, Int32GetDatum((int32) node->timeline));
-	add(row, true, LSNGetDatum(node->written));
-	add_number(row, true, 0);
-	add_number(row, true, 0);
-	add(row, false, (Datum) 0); /* streaming */
-	add(row, false, (Datum) 0); /* paused */
-	add_text(row, NULL);		/* sync_state */
-	add_text(row, NULL);		/* upstream */
+	pgst_add(row, true, Int32GetDatum((int32) node->timeline));
+	pgst_add(row, true, LSNGetDatum(node->written));
+	pgst_add_number(row, true, 0);
+	pgst_add_number(row, true, 0);
+	pgst_add(row, false, (Datum) 0); /* streaming */
+	pgst_add(row, false, (Datum) 0); /* paused */
+	pgst_add_text(row, NULL);		 /* sync_state */
+	pgst_add_text(row, NULL);		 /* upstream */
 }
 
 Datum
@@ -460,23 +339,23 @@ pg_status_local(PG_FUNCTION_ARGS)
 	PgstNodeFacts node;
 	PgstView view;
 	bool standby;
-	Row row = {.columns = 0};
+	PgstRow row = {.columns = 0};
 
-	need_shared_memory();
+	pgst_need_shared_memory();
 	snapshot = pgst_copy_snapshot();
 	view = view_of(snapshot, &node);
 	standby = node.written == InvalidXLogRecPtr;
 
-	add_text(&row, standby ? "standby" : "primary");
-	add_text(&row, node.state == PGST_NODE_STOPPING ? "stopping" : "running");
+	pgst_add_text(&row, standby ? "standby" : "primary");
+	pgst_add_text(&row, node.state == PGST_NODE_STOPPING ? "stopping" : "running");
 	if (standby)
 		describe_standby(&row, &view, find_self(snapshot));
 	else
 		describe_primary(&row, &node);
 	/* in maintenance: never, as long as nothing can put it there */
-	add(&row, true, BoolGetDatum(false));
+	pgst_add(&row, true, BoolGetDatum(false));
 
-	PG_RETURN_DATUM(one_row(fcinfo, &row));
+	PG_RETURN_DATUM(pgst_one_row(fcinfo, &row));
 }
 
 /* What the check port would answer, of which a code and a line are left. */
@@ -488,7 +367,7 @@ pg_status_check(PG_FUNCTION_ARGS)
 	PgstView view;
 	int code;
 
-	need_shared_memory();
+	pgst_need_shared_memory();
 	view = view_of(pgst_copy_snapshot(), &node);
 	code = pgst_check_code(&view, path);
 	if (code == 0)
@@ -504,7 +383,7 @@ pg_status_agent(PG_FUNCTION_ARGS)
 	PgstNodeFacts node;
 	PgstView view;
 
-	need_shared_memory();
+	pgst_need_shared_memory();
 	view = view_of(pgst_copy_snapshot(), &node);
 	pgst_agent_line(&view, command, line);
 	if (line[0] == '\0')
@@ -522,7 +401,7 @@ pg_status_ready(PG_FUNCTION_ARGS)
 {
 	PgstSnapshot *snapshot;
 
-	need_shared_memory();
+	pgst_need_shared_memory();
 	snapshot = pgst_copy_snapshot();
 	PG_RETURN_BOOL(pgst_snapshot_is_fresh(snapshot) && snapshot->ready);
 }
@@ -532,7 +411,7 @@ pg_status_live(PG_FUNCTION_ARGS)
 {
 	int64 now = pgst_monotonic_us();
 
-	need_shared_memory();
+	pgst_need_shared_memory();
 	for (int worker = 0; worker < PGST_WORKERS; worker++)
 	{
 		int64 alive = pgst_worker_last_alive((PgstWorker) worker);
@@ -554,7 +433,7 @@ pg_status_is_split_brain(PG_FUNCTION_ARGS)
 {
 	PgstSnapshot *snapshot;
 
-	need_shared_memory();
+	pgst_need_shared_memory();
 	snapshot = pgst_copy_snapshot();
 	if (!pgst_snapshot_is_fresh(snapshot) || !snapshot->ready)
 		PG_RETURN_NULL();
@@ -583,19 +462,19 @@ pg_status_quorum(PG_FUNCTION_ARGS)
 	PgstNodeFacts node;
 	PgstView view;
 	PgstMajority majority;
-	Row row = {.columns = 0};
+	PgstRow row = {.columns = 0};
 
-	need_shared_memory();
+	pgst_need_shared_memory();
 	view = view_of(pgst_copy_snapshot(), &node);
 	pgst_majority(&view, &majority);
 
-	add(&row, majority.known, Int32GetDatum((int32) majority.voters));
-	add(&row, majority.possible, Int32GetDatum((int32) majority.majority));
-	add(&row, majority.known, Int32GetDatum((int32) majority.voters_in_sight));
-	add(&row, majority.possible, BoolGetDatum(majority.in_sight));
-	add(&row, true, BoolGetDatum(pgst_fence));
-	add(&row, true, BoolGetDatum(majority.fenced));
-	add_text(&row, majority_note(&majority));
+	pgst_add(&row, majority.known, Int32GetDatum((int32) majority.voters));
+	pgst_add(&row, majority.possible, Int32GetDatum((int32) majority.majority));
+	pgst_add(&row, majority.known, Int32GetDatum((int32) majority.voters_in_sight));
+	pgst_add(&row, majority.possible, BoolGetDatum(majority.in_sight));
+	pgst_add(&row, true, BoolGetDatum(pgst_fence));
+	pgst_add(&row, true, BoolGetDatum(majority.fenced));
+	pgst_add_text(&row, majority_note(&majority));
 
-	PG_RETURN_DATUM(one_row(fcinfo, &row));
+	PG_RETURN_DATUM(pgst_one_row(fcinfo, &row));
 }

@@ -21,6 +21,18 @@
  * event loop's. */
 #define OTHER_FILES 96
 
+/* How soon a snapshot is looked at again that somebody else was at, in milliseconds. */
+#define LOOK_AGAIN_MS 1
+
+/* What this process has of shared memory. */
+typedef struct Sight
+{
+	PgstSnapshot *snapshot; /* a copy */
+	uint64 generation;		/* its own, by which it is known */
+	uint64 changes;			/* the newest event that it shows */
+	bool newest;			/* there was none newer when it was looked for */
+} Sight;
+
 static const PgstServerCalls server_calls = {
 	.node_state = pgst_node_state,
 	.node_facts = pgst_node_facts,
@@ -58,15 +70,32 @@ configure(PgstListener **listener)
 						errmsg("pg_status listener cannot run: %s", why.text)));
 }
 
+/*
+ * First the number, then the snapshot, which the poller has published before it: who
+ * waits for a change is shown that change. As long as there is only an older snapshot,
+ * the older number goes with it.
+ */
+static void
+look(PgstListener *listener, Sight *sight)
+{
+	uint64 changes = pgst_generation();
+
+	sight->newest = pgst_refresh_snapshot(sight->snapshot, &sight->generation);
+	if (sight->newest)
+		sight->changes = changes;
+	pgst_listener_set_snapshot(listener, sight->snapshot,
+							   pgst_worker_last_alive(PGST_POLLER));
+	pgst_listener_set_generation(listener, sight->changes);
+}
+
 void
 pgst_listener_main(Datum arg)
 {
 	PgstListener *listener = NULL;
-	PgstSnapshot *snapshot;
-	uint64 generation = 0;
+	Sight sight = {.newest = true};
 
 	pgst_worker_begin(PGST_LISTENER);
-	snapshot =
+	sight.snapshot =
 		MemoryContextAllocZero(TopMemoryContext, pgst_snapshot_size(pgst_max_hosts));
 	configure(&listener);
 	pgst_worker_watch(pgst_listener_fd(listener));
@@ -76,12 +105,13 @@ pgst_listener_main(Datum arg)
 	for (;;)
 	{
 		PgstMessage why;
+		int timeout_ms = pgst_listener_timeout_ms(listener);
 
-		if (pgst_worker_wait(PGST_LISTENER, pgst_listener_timeout_ms(listener)))
+		if (!sight.newest && (timeout_ms < 0 || timeout_ms > LOOK_AGAIN_MS))
+			timeout_ms = LOOK_AGAIN_MS;
+		if (pgst_worker_wait(PGST_LISTENER, timeout_ms))
 			configure(&listener);
-		pgst_refresh_snapshot(snapshot, &generation);
-		pgst_listener_set_snapshot(listener, snapshot,
-								   pgst_worker_last_alive(PGST_POLLER));
+		look(listener, &sight);
 		pgst_worker_survive(pgst_listener_step(listener, &why), &why);
 		report_all(listener);
 	}

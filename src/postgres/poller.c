@@ -17,6 +17,9 @@
 #include "shared.h"
 #include "worker.h"
 
+/* Events that are put into shared memory at once; a failover makes fewer. */
+#define EVENTS_AT_ONCE 32
+
 /* Descriptors beside one for each host: the server's own, the resolver's, the event
  * loop's. */
 #define OTHER_FILES 96
@@ -29,6 +32,23 @@
 #define MEMORY_BYTES_PER_HOST ((Size) 512 * 1024)
 
 static MemoryContext round_context = NULL;
+
+/* What the snapshot shows that was published last. */
+static void
+append_events(PgstPoller *poller)
+{
+	static PgstEvent events[EVENTS_AT_ONCE];
+	int count;
+
+	do
+	{
+		count = 0;
+		while (count < EVENTS_AT_ONCE && pgst_poller_take_event(poller, &events[count]))
+			count++;
+		if (count > 0)
+			pgst_append_events(events, count);
+	} while (count == EVENTS_AT_ONCE);
+}
 
 /* Publishes and reports what the core has for us. */
 static void
@@ -58,6 +78,8 @@ hand_out(PgstPoller *poller)
 			pgst_worker_need_files((int) shown_hosts + OTHER_FILES);
 		}
 	}
+	if (published)
+		append_events(poller);
 	while (pgst_poller_take_log(poller, &line))
 		pgst_report(&line);
 }
@@ -96,6 +118,16 @@ configure(PgstPoller **poller)
 						errmsg("pg_status poller cannot run: %s", why.text)));
 }
 
+/* A poller that is started anew goes on with what the one before it has published. */
+static void
+inherit(PgstPoller *poller)
+{
+	const PgstSnapshot *snapshot = pgst_copy_snapshot();
+
+	if (snapshot->layout == PGST_SNAPSHOT_LAYOUT)
+		pgst_poller_inherit(poller, snapshot);
+}
+
 /* A smart shutdown waits for our own session too; the probe that learns of it ends it. */
 static bool
 shutdown_has_begun(void)
@@ -125,6 +157,7 @@ pgst_poller_main(Datum arg)
 
 	promotions = pgst_promotions();
 	configure(&poller);
+	inherit(poller);
 	pgst_worker_watch(pgst_poller_fd(poller));
 	hand_out(poller);
 

@@ -2,16 +2,21 @@
  * shared.c
  *	  Shared memory: layout, set-up, and the only code that touches it.
  *
- * The snapshot has one writer and many readers under one LWLock; both copy and do nothing
- *else while they hold it. The rest is atomics. Nothing here is a pointer, so a worker's
- *death leaves nothing dangling.
+ * The snapshot has one writer and many readers under one LWLock, and so have the events
+ *under another one; all of them copy and do nothing else while they hold it. The rest is
+ *atomics. Nothing here is a pointer, so a worker's death leaves nothing dangling.
+ *
+ * Who waits for a change sleeps on a condition variable. What it looks at is an atomic,
+ *and set before the waiters are woken, so none of them sleeps through a change.
  */
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "storage/condition_variable.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
+#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "settings.h"
@@ -32,11 +37,16 @@ typedef struct SharedState
 	pg_atomic_uint32 promotions;
 	pg_atomic_uint64 cursor;	 /* see choose.hpp */
 	pg_atomic_uint64 generation; /* of the snapshot */
-	PgstSnapshot snapshot;		 /* last: it has room for max_hosts hosts */
+	ConditionVariable changed;	 /* for those who wait for newest_event to rise */
+	pg_atomic_uint64 newest_event;
+	uint64 first_event;			   /* the number of the first one there was */
+	PgstEvent events[PGST_EVENTS]; /* each at its number modulo PGST_EVENTS */
+	PgstSnapshot snapshot;		   /* last: it has room for max_hosts hosts */
 } SharedState;
 
 static SharedState *shared = NULL;
 static LWLock *snapshot_lock = NULL;
+static LWLock *events_lock = NULL;
 
 static shmem_startup_hook_type previous_startup_hook = NULL;
 #ifdef PGST_HAVE_SHMEM_REQUEST_HOOK
@@ -57,7 +67,15 @@ request_memory(void)
 		previous_request_hook();
 #endif
 	RequestAddinShmemSpace(shared_size());
-	RequestNamedLWLockTranche(PGST_TRANCHE, 1);
+	RequestNamedLWLockTranche(PGST_TRANCHE, 2);
+}
+
+static uint64
+milliseconds_since_1970(void)
+{
+	int64 epoch_us = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+
+	return (uint64) Max((GetCurrentTimestamp() + epoch_us) / 1000, 0);
 }
 
 static void
@@ -82,10 +100,14 @@ set_up_memory(void)
 		pg_atomic_init_u32(&shared->promotions, 0);
 		pg_atomic_init_u64(&shared->cursor, 0);
 		pg_atomic_init_u64(&shared->generation, 0);
+		ConditionVariableInit(&shared->changed);
+		pg_atomic_init_u64(&shared->newest_event, milliseconds_since_1970());
+		shared->first_event = pg_atomic_read_u64(&shared->newest_event) + 1;
 		shared->snapshot.max_hosts = pgst_max_hosts;
 		shared->snapshot.primary = -1;
 	}
-	snapshot_lock = &GetNamedLWLockTranche(PGST_TRANCHE)->lock;
+	snapshot_lock = &GetNamedLWLockTranche(PGST_TRANCHE)[0].lock;
+	events_lock = &GetNamedLWLockTranche(PGST_TRANCHE)[1].lock;
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -106,6 +128,16 @@ bool
 pgst_shared_memory_exists(void)
 {
 	return shared != NULL;
+}
+
+void
+pgst_need_shared_memory(void)
+{
+	if (!pgst_shared_memory_exists())
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("pg_status must be loaded through \"shared_preload_libraries\"")));
 }
 
 /* before_shmem_exit callback */
@@ -206,12 +238,87 @@ pgst_refresh_snapshot(PgstSnapshot *copy, uint64 *generation)
 {
 	uint64 newest = pg_atomic_read_u64(&shared->generation);
 
-	if (newest == *generation || !LWLockConditionalAcquire(snapshot_lock, LW_SHARED))
+	if (newest == *generation)
+		return true;
+	if (!LWLockConditionalAcquire(snapshot_lock, LW_SHARED))
 		return false;
 	memcpy(copy, &shared->snapshot, pgst_snapshot_size(shared->snapshot.host_count));
 	LWLockRelease(snapshot_lock);
 	*generation = newest;
 	return true;
+}
+
+void
+pgst_append_events(PgstEvent *events, int count)
+{
+	uint64 newest = pg_atomic_read_u64(&shared->newest_event);
+
+	LWLockAcquire(events_lock, LW_EXCLUSIVE);
+	for (int i = 0; i < count; i++)
+	{
+		newest += events[i].seq + 1;
+		events[i].seq = newest;
+		shared->events[newest % PGST_EVENTS] = events[i];
+	}
+	pg_atomic_write_u64(&shared->newest_event, newest);
+	LWLockRelease(events_lock);
+	ConditionVariableBroadcast(&shared->changed);
+	pgst_worker_wake(PGST_LISTENER);
+}
+
+/* Whoever has seen a number also sees the snapshot that was published before it. */
+uint64
+pgst_generation(void)
+{
+	uint64 newest = pg_atomic_read_u64(&shared->newest_event);
+
+	pg_read_barrier();
+	return newest;
+}
+
+int
+pgst_copy_events(PgstEvent **events)
+{
+	uint64 newest;
+	uint64 oldest;
+	int count = 0;
+
+	*events = palloc(sizeof(PgstEvent) * PGST_EVENTS);
+	LWLockAcquire(events_lock, LW_SHARED);
+	newest = pg_atomic_read_u64(&shared->newest_event);
+	oldest = newest + 1 - Min(newest + 1 - shared->first_event, (uint64) PGST_EVENTS);
+	for (uint64 seq = oldest; seq <= newest; seq++)
+	{
+		const PgstEvent *event = &shared->events[seq % PGST_EVENTS];
+
+		/* one that was lost has a number, and nothing else */
+		if (event->seq == seq)
+			(*events)[count++] = *event;
+	}
+	LWLockRelease(events_lock);
+	return count;
+}
+
+uint64
+pgst_await_change(uint64 generation, int64 patience_us)
+{
+	static uint32 wait_event = 0;
+	int64 until = pgst_monotonic_us() + patience_us;
+	uint64 now;
+
+	if (wait_event == 0)
+		wait_event = pgst_wait_event("PgStatusWait");
+	ConditionVariablePrepareToSleep(&shared->changed);
+	while ((now = pgst_generation()) == generation)
+	{
+		int64 left_ms = (until - pgst_monotonic_us() + 999) / 1000;
+
+		if (left_ms <= 0)
+			break;
+		(void) ConditionVariableTimedSleep(&shared->changed, (long) left_ms, wait_event);
+	}
+	ConditionVariableCancelSleep();
+	return now;
 }
 
 uint64_t

@@ -1,7 +1,7 @@
 /*
  * shared.h
- *	  What the workers and all backends share: the snapshot, the round-robin cursor, and
- *signs of life.
+ *	  What the workers and all backends share: the snapshot, the newest events, the
+ *round-robin cursor, and signs of life.
  */
 #ifndef PGST_SHARED_H
 #define PGST_SHARED_H
@@ -23,6 +23,10 @@ extern void pgst_install_shared_memory(void);
 
 /* Whether it is there: false when the library was not preloaded. */
 extern bool pgst_shared_memory_exists(void);
+
+/* For SQL functions: reports an error when it is not there, as the library was not
+ * preloaded. */
+extern void pgst_need_shared_memory(void);
 
 /*
  * A worker's life. Enter: from now on it is `worker` (its end is noted by itself). Alive:
@@ -51,9 +55,30 @@ extern PgstSnapshot *pgst_copy_snapshot(void);
 
 /*
  * The same into memory of the caller's, with room for max_hosts, if there is a newer one
- * than *generation and nobody else is at it: never waits. Returns whether it copied.
+ * than *generation and nobody else is at it: never waits. Returns whether the copy is the
+ * newest one now.
  */
 extern bool pgst_refresh_snapshot(PgstSnapshot *copy, uint64 *generation);
+
+/*
+ * Events. Each has a number, one more than the one before it; the newest one's is the
+ * generation of changes. It begins, with the server, at the milliseconds since 1970, so
+ * that nobody meets a number again that he knows from before a restart.
+ *
+ * Append: only the poller does, with those that the snapshot shows which it has published
+ * before; it gives them their numbers, in place of how many were lost before each, and
+ * wakes all who wait.
+ */
+extern void pgst_append_events(PgstEvent *events, int count);
+extern uint64 pgst_generation(void);
+
+/* Those that are kept, the oldest first, in the current memory context. Returns how many
+ * they are. */
+extern int pgst_copy_events(PgstEvent **events);
+
+/* Waits until the generation is another one than that, for so many microseconds at most;
+ * returns what it is then. For backends: reports an error when it is told to end. */
+extern uint64 pgst_await_change(uint64 generation, int64 patience_us);
 
 /* The shared cursor of the round robin. */
 extern uint64_t pgst_cursor(void);

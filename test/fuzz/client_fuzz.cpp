@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,7 @@ namespace {
 // Short answers, and such that a few of them fill the output.
 constexpr std::size_t kPaddings[] = {0, 0, 5000, Client::kMaxOutput / 3};
 constexpr int kPaddedAnswers = 10;
+constexpr std::int64_t kPatienceUs = 300 * kUsPerSecond;
 constexpr std::size_t kPieces[] = {1, 2, 3, 7, 16, 100, 1024, 5000};
 
 void Require(bool holds, const char* promise) {
@@ -52,6 +54,12 @@ class Scribe : public Service {
   explicit Scribe(std::size_t padding) : padding_(padding) {}
 
   Port port() const override { return Port::kCheck; }
+
+  std::optional<Patience> PatienceOf(const Request& request) const override {
+    CheckRequest(request);
+    if (!request.path_ok || !request.Parameter("wait")) return std::nullopt;
+    return Patience{1, kPatienceUs};
+  }
 
   void AnswerHttp(const Request& request, bool close, std::string& out) override {
     Require(!request.line, "HTTP is no line");
@@ -111,8 +119,13 @@ class Conversation {
   std::string Run(std::string_view bytes) {
     while (!bytes.empty() && !client_.finished()) {
       if (!client_.wants_input()) {
-        if (client_.output().empty()) break;
-        Take();
+        if (!client_.output().empty()) {
+          Take();
+        } else if (client_.held()) {
+          EndHold();
+        } else {
+          break;
+        }
         continue;
       }
       const std::string_view piece = bytes.substr(0, received_);
@@ -124,6 +137,7 @@ class Conversation {
     }
     client_.EndOfInput(++now_);
     Check();
+    if (client_.held()) EndHold();
     while (!client_.output().empty()) Take();
     Require(client_.finished(), "all is answered and taken, so it is over");
     return std::move(answered_);
@@ -137,13 +151,25 @@ class Conversation {
     Check();
   }
 
+  // Whether its side has ended meanwhile, and what is unsent, must not matter.
+  void EndHold() {
+    client_.Leaves(++now_);
+    Check();
+    client_.EndHold(++now_);
+    Check();
+  }
+
   void Check() const {
     Require(client_.output().size() < Client::kMaxOutput + scribe_.longest() + 1,
             "output is bounded");
     Require(!client_.finished() || !client_.wants_input(), "what is finished wants nothing");
-    Require(client_.finished() || client_.wants_input() || !client_.output().empty(),
-            "a connection always waits for something");
-    Require(client_.deadline() <= now_ + std::max(limits_.head_us, limits_.idle_us),
+    Require(!client_.held() || !client_.wants_input(), "nothing is read behind what is held back");
+    Require(
+        client_.finished() || client_.wants_input() || client_.held() || !client_.output().empty(),
+        "a connection always waits for something");
+    const bool is_held = client_.held() && client_.output().empty();
+    Require(client_.deadline() <=
+                now_ + (is_held ? kPatienceUs : std::max(limits_.head_us, limits_.idle_us)),
             "a deadline is near");
   }
 

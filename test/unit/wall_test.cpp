@@ -200,6 +200,31 @@ TEST_F(WallPoller, ARefusedReloadIsToldAndTheOldSettingsStay) {
   EXPECT_EQ(snapshot->reload_refused, 0u);
 }
 
+TEST_F(WallPoller, EventsComeOverTheWall) {
+  ASSERT_EQ(pgst_poller_new(&settings, &poller, &why), PGST_OK) << why.text;
+  PgstEvent event{};
+  EXPECT_FALSE(pgst_poller_take_event(poller, &event));
+  Worked<PgstPoller, pgst_poller_fd, pgst_poller_timeout_ms, pgst_poller_step> worker(poller);
+  ASSERT_TRUE(RunUntil({&worker, &server}, [&] { return pgst_poller_take_event(poller, &event); }));
+  EXPECT_STREQ(event.host, hosts.c_str());
+  EXPECT_STREQ(event.kind, "state");
+  EXPECT_STREQ(event.new_value, "up");
+
+  const PgstSnapshot* published = pgst_poller_take_snapshot(poller);
+  ASSERT_NE(published, nullptr);
+  PgstPoller* next = nullptr;
+  ASSERT_EQ(pgst_poller_new(&settings, &next, &why), PGST_OK) << why.text;
+  pgst_poller_inherit(next, published);
+  Worked<PgstPoller, pgst_poller_fd, pgst_poller_timeout_ms, pgst_poller_step> successor(next);
+  const PgstSnapshot* snapshot = nullptr;
+  EXPECT_TRUE(RunUntil({&successor, &server}, [&] {
+    if (const PgstSnapshot* news = pgst_poller_take_snapshot(next)) snapshot = news;
+    return snapshot != nullptr && snapshot->ready != 0;
+  }));
+  EXPECT_FALSE(pgst_poller_take_event(next, &event)) << event.kind << event.new_value;
+  pgst_poller_free(next);
+}
+
 // ---- listener ---------------------------------------------------------------------------------
 
 // The server as the listener asks it. Plain functions have no other place to look at.
@@ -276,6 +301,21 @@ TEST_F(WallListener, EachPortIsWhereItsSettingSays) {
   EXPECT_EQ(Line(settings.check_port, "agent").substr(0, 2), "up");
   const std::string log = TakeLog(listener, pgst_listener_take_log);
   EXPECT_NE(log.find(std::to_string(settings.check_port)), std::string::npos) << log;
+}
+
+TEST_F(WallListener, WhoWaitsIsAnsweredWhenTheGenerationIsAnotherOne) {
+  CheckScene scene = CheckScene::OnPrimary();
+  Open();
+  scene.snapshot().made_mono = EventLoop::Now();
+  pgst_listener_set_snapshot(listener, &scene.snapshot(), EventLoop::Now());
+  pgst_listener_set_generation(listener, 7);
+  Visitor waiting(static_cast<std::uint16_t>(settings.http_port), "hosts?wait=60&generation=7\n");
+  EXPECT_EQ(Line(settings.http_port, "hosts?wait=60&generation=6").substr(0, 9), "[{\"host\":");
+  EXPECT_EQ(Line(settings.http_port, "live"), "OK\n") << "others are served meanwhile";
+  EXPECT_EQ(waiting.heard(), "");
+  pgst_listener_set_generation(listener, 8);
+  ASSERT_TRUE(RunUntil({worker.get(), &waiting}, [&] { return !waiting.end().empty(); }));
+  EXPECT_EQ(waiting.heard().substr(0, 9), "[{\"host\":");
 }
 
 // As where another process moves the shared cursor between our look at it and our move.

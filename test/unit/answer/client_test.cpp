@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,11 @@ using namespace std::string_view_literals;
 class Echo : public Service {
  public:
   Port port() const override { return Port::kCheck; }
+  // For half a minute, while the generation is this one: what has the parameter "wait".
+  std::optional<Patience> PatienceOf(const Request& request) const override {
+    if (!request.Parameter("wait")) return std::nullopt;
+    return Patience{7, 30 * kUsPerSecond};
+  }
   void AnswerHttp(const Request& request, bool close, std::string& out) override {
     constexpr std::string_view kMethods[] = {"GET", "HEAD", "OPTIONS", "other"};
     out += "[";
@@ -231,6 +237,138 @@ TEST(ClientConversation, BytesAfterTheEndOfInputAreNotRead) {
   EXPECT_TRUE(connection.client.finished());
 }
 
+// ---- requests that are held back --------------------------------------------------------------
+
+// What is answered before a hold ends, and after each that does.
+std::vector<std::string> HoldByHold(Connection& connection,
+                                    const std::vector<std::string_view>& pieces) {
+  std::vector<std::string> answered(1);
+  for (const std::string_view piece : pieces) {
+    // what comes while it reads nothing lies in the kernel until then
+    while (connection.client.held()) {
+      connection.client.EndHold(kStart);
+      answered.push_back(connection.Take());
+    }
+    connection.client.Receive(piece, kStart);
+    answered.back() += connection.Take();
+  }
+  while (connection.client.held()) {
+    EXPECT_FALSE(connection.client.wants_input());
+    EXPECT_FALSE(connection.client.idle());
+    EXPECT_FALSE(connection.client.finished());
+    connection.client.EndHold(kStart);
+    answered.push_back(connection.Take());
+  }
+  return answered;
+}
+
+TEST(ClientHold, AnswersStayInTheirOrder) {
+  Connection connection;
+  const std::string sent = Get("/a") + Get("/b?wait=1") + Get("/c") + Get("/d?wait") + Get("/e");
+  EXPECT_EQ(
+      HoldByHold(connection, {sent}),
+      std::vector<std::string>({"[GET /a]", "[GET /b wait=1][GET /c]", "[GET /d wait=][GET /e]"}));
+  EXPECT_TRUE(connection.client.wants_input());
+  EXPECT_TRUE(connection.client.idle());
+}
+
+TEST(ClientHold, TellsWhatItWaitsFor) {
+  Connection connection;
+  connection.client.Receive(Get("/a?wait"), kStart);
+  ASSERT_TRUE(connection.client.held());
+  EXPECT_EQ(connection.client.held()->generation, 7u);
+  EXPECT_EQ(connection.client.held()->until, kStart + 30 * kUsPerSecond);
+}
+
+TEST(ClientHold, CutInTwoAnywhere) {
+  const struct {
+    std::string sent;
+    std::vector<std::string> answered;
+    bool ends;
+  } kCases[] = {
+      {Get("/a?wait") + Get("/b"), {"", "[GET /a wait=][GET /b]"}, false},
+      {Get("/a") + "GET /b?wait HTTP/1.0\r\n\r\n", {"[GET /a]", "[GET /b wait= close]"}, true},
+      {"hosts?wait=1\n", {"", "[line /hosts wait=1]\n"}, true},
+      {"hosts?wait=1\r\nmore\n", {"", "[line /hosts wait=1]\n"}, true},
+  };
+  for (const auto& c : kCases) {
+    const std::string_view sent = c.sent;
+    std::string all;
+    for (const std::string& answered : c.answered) all += answered;
+    for (std::size_t cut = 0; cut <= sent.size(); ++cut) {
+      Connection connection;
+      std::string answered;
+      for (const std::string& part :
+           HoldByHold(connection, {sent.substr(0, cut), sent.substr(cut)})) {
+        answered += part;
+      }
+      ASSERT_EQ(answered, all) << sent << " at " << cut;
+      ASSERT_EQ(connection.client.finished(), c.ends) << sent << " at " << cut;
+    }
+    Connection connection;
+    EXPECT_EQ(HoldByHold(connection, {sent}), c.answered) << sent;
+  }
+}
+
+TEST(ClientHold, WhatWasToBeSentIsStillSent) {
+  Connection connection;
+  connection.service.padding = 100;
+  connection.client.Receive(Get("/a") + Get("/b?wait"), kStart);
+  ASSERT_TRUE(connection.client.held());
+  EXPECT_EQ(connection.client.output().size(), 8u + 100u);
+  connection.client.EndHold(kStart);
+  const std::string all(connection.client.output());
+  EXPECT_NE(all.find("[GET /b wait=]"), std::string::npos) << "behind the other";
+}
+
+// A client that goes away ends its side, as one does that has said all it wants.
+TEST(ClientHold, WhoEndsHisSideIsAnsweredAtOnceOverHttp) {
+  Connection connection;
+  connection.client.Receive(Get("/a?wait"), kStart);
+  connection.client.Leaves(kStart);
+  EXPECT_FALSE(connection.client.held());
+  EXPECT_EQ(connection.Take(), "[GET /a wait=]");
+  EXPECT_TRUE(connection.client.wants_input()) << "there may be more that was sent before";
+  connection.client.Receive(Get("/b?wait"), kStart);
+  EXPECT_EQ(connection.Take(), "[GET /b wait=]") << "which is not waited for, either";
+  connection.client.EndOfInput(kStart);
+  EXPECT_TRUE(connection.client.finished());
+}
+
+TEST(ClientHold, NobodyWaitsBehindTheEndOfTheInput) {
+  Connection connection;
+  connection.client.Receive(Get("/a?wait") + Get("/b?wait") + "GET /half", kStart);
+  connection.client.EndOfInput(kStart);
+  EXPECT_EQ(connection.Take(), "[GET /a wait=][GET /b wait=]");
+  EXPECT_TRUE(connection.client.finished());
+}
+
+TEST(ClientHold, AScriptsLineWaitsAfterTheEndOfItsInput) {
+  for (const bool is_told : {false, true}) {
+    Connection connection;
+    connection.client.Receive("hosts?wait=1\n", kStart);
+    if (is_told) {
+      connection.client.Leaves(kStart);
+    } else {
+      connection.client.EndOfInput(kStart);
+    }
+    ASSERT_TRUE(connection.client.held());
+    EXPECT_FALSE(connection.client.finished());
+    connection.client.EndHold(kStart);
+    EXPECT_EQ(connection.Take(), "[line /hosts wait=1]\n");
+    EXPECT_TRUE(connection.client.finished());
+  }
+}
+
+TEST(ClientHold, NothingIsHeldNothingEnds) {
+  Connection connection;
+  connection.client.Receive(Get("/a"), kStart);
+  EXPECT_EQ(connection.Take(), "[GET /a]");
+  connection.client.EndHold(kStart);
+  connection.client.Leaves(kStart);
+  EXPECT_EQ(connection.client.output(), "");
+}
+
 // ---- output -----------------------------------------------------------------------------------
 
 TEST(ClientOutput, IsTakenInPieces) {
@@ -434,6 +572,19 @@ TEST(ClientDeadline, HalfARequestBehindAnAnswer) {
   EXPECT_EQ(client.deadline(), After(2) + kLimits.head_us);
   client.Receive("HTT", After(3));
   EXPECT_EQ(client.deadline(), After(2) + kLimits.head_us);
+}
+
+TEST(ClientDeadline, OfARequestThatIsHeldBack) {
+  Connection connection;
+  Client& client = connection.client;
+  client.Receive(Get("/a") + Get("/b?wait"), After(1));
+  EXPECT_EQ(client.deadline(), After(1) + kLimits.head_us) << "an answer is to be taken first";
+  client.Sent(client.output().size(), After(2));
+  EXPECT_EQ(client.deadline(), After(1 + 30)) << "its own time, from when it came";
+  client.EndHold(After(20));
+  EXPECT_EQ(client.deadline(), After(20) + kLimits.head_us);
+  client.Sent(client.output().size(), After(21));
+  EXPECT_EQ(client.deadline(), After(21) + kLimits.idle_us);
 }
 
 TEST(ClientDeadline, LastAnswerMustBeTakenInTime) {

@@ -53,6 +53,15 @@ TEST(DiscoveryKept, AsLongAsTheSnapshotIsTheSame) {
   EXPECT_EQ(scene.Line("/master"), "renamed\n");
 }
 
+// The number of an event is known a moment after the snapshot that shows it.
+TEST(DiscoveryKept, TheGenerationIsThatOfTheMoment) {
+  DiscoveryScene scene;
+  scene.world().generation = 7;
+  EXPECT_TRUE(scene.Http(Get("/hosts")).Has("X-Pg-Status-Generation: 7"));
+  scene.world().generation = 8;
+  EXPECT_TRUE(scene.Http(Get("/hosts")).Has("X-Pg-Status-Generation: 8"));
+}
+
 // A poller that was started anew counts from the beginning.
 TEST(DiscoveryKept, SameGenerationOfAnotherPoller) {
   DiscoveryScene scene;

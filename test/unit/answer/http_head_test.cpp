@@ -82,6 +82,18 @@ TEST(HttpHead, FieldsOfJsonOnTheOtherPort) {
             "\r\n");
 }
 
+TEST(HttpHead, AGenerationIsTheLastField) {
+  HeadFields fields;
+  fields.port = "discovery";
+  fields.generation = std::numeric_limits<std::uint64_t>::max();
+  EXPECT_EQ(FieldsOf(fields),
+            "Content-Length: 0\r\n"
+            "Cache-Control: no-store\r\n"
+            "X-Pg-Status-Port: discovery\r\n"
+            "X-Pg-Status-Generation: 18446744073709551615\r\n"
+            "\r\n");
+}
+
 TEST(HttpHead, EmptyBodyHasALengthAndNoType) {
   HeadFields fields;
   fields.port = "check";

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
@@ -38,6 +39,11 @@ class PollerTest : public testing::Test {
       if (const PgstSnapshot* news = poller->TakeSnapshot()) snapshot = news;
       LogLine line;
       while (poller->TakeLogLine(line)) log += line.message + "\n";
+      PgstEvent event;
+      while (poller->TakeEvent(event)) {
+        events += std::string(event.kind) + ' ' + event.old_value + "->" + event.new_value + '\n';
+        EXPECT_LE(event.at_wall, snapshot->made_wall) << "the snapshot shows it";
+      }
       return done();
     });
   }
@@ -52,6 +58,7 @@ class PollerTest : public testing::Test {
   std::unique_ptr<Running<Poller>> running;
   const PgstSnapshot* snapshot = nullptr;  // the newest
   std::string log;
+  std::string events;  // "kind old->new\n" each
 };
 
 TEST_F(PollerTest, AHostIsKnownBeforeItIsAskedAndThenJudged) {
@@ -83,6 +90,85 @@ TEST_F(PollerTest, AHostGoesDownAndComesBack) {
   EXPECT_NE(log.find(Place(server)), std::string::npos) << log;
   server.ComeBack();
   ASSERT_TRUE(Run([&] { return StateOf(0) == PGST_STATE_UP; }));
+}
+
+TEST_F(PollerTest, WhatChangesIsAnEvent) {
+  Start(Place(server));
+  ASSERT_TRUE(Run([&] { return snapshot != nullptr && StateOf(0) == PGST_STATE_UP; }));
+  EXPECT_EQ(events, "state unknown->up\nrole unknown->primary\nprimary ->" + Place(server) + "\n");
+  events.clear();
+  const std::size_t asked = server.queries();
+  ASSERT_TRUE(Run([&] { return server.queries() > asked + 3; }));
+  EXPECT_EQ(events, "") << "a poll that finds the same is none";
+  server.GoDown();
+  ASSERT_TRUE(Run([&] { return StateOf(0) == PGST_STATE_DOWN; }));
+  EXPECT_EQ(events, "state up->suspect\nstate suspect->down\nrole primary->unknown\nprimary " +
+                        Place(server) + "->\n");
+}
+
+TEST_F(PollerTest, AnotherListOfHostsIsAnEvent) {
+  Start(Place(server));
+  ASSERT_TRUE(Run([&] { return snapshot != nullptr && StateOf(0) == PGST_STATE_UP; }));
+  events.clear();
+  poller->Configure(settings);
+  ASSERT_TRUE(Run([&] { return snapshot->reloads == 1; }));
+  EXPECT_EQ(events, "") << "a reload by itself is none";
+  settings.hosts = ParseHosts(Place(other), 5432, 4).value();
+  poller->Configure(settings);
+  ASSERT_TRUE(Run([&] { return StateOf(0) == PGST_STATE_UP; }));
+  EXPECT_EQ(events, "hosts 1->1\nprimary " + Place(server) +
+                        "->\nstate unknown->up\nrole unknown->primary\nprimary ->" + Place(other) +
+                        "\n");
+}
+
+// A poller that ended is followed by one that knows nothing of the hosts yet. What it finds as it
+// was is no event.
+TEST_F(PollerTest, WhatTheOneBeforeItHasToldIsNotToldAgain) {
+  Start(Place(server) + ", " + Place(other));
+  ASSERT_TRUE(Run([&] { return snapshot != nullptr && snapshot->ready != 0; }));
+  std::vector<std::uint64_t> bytes(pgst_snapshot_size(4) / sizeof(std::uint64_t) + 1);
+  std::memcpy(bytes.data(), snapshot, pgst_snapshot_size(2));
+  const auto* published = reinterpret_cast<const PgstSnapshot*>(bytes.data());
+  for (const bool lost_one : {false, true}) {
+    if (lost_one) other.GoDown();
+    Start(Place(server) + ", " + Place(other));
+    poller->Inherit(*published);
+    snapshot = nullptr;
+    events.clear();
+    const auto known = [&] {
+      return snapshot != nullptr && snapshot->ready != 0 &&
+             (!lost_one || StateOf(1) == PGST_STATE_DOWN);
+    };
+    ASSERT_TRUE(Run(known));
+    if (!lost_one) {
+      EXPECT_EQ(events, "");
+    } else {
+      EXPECT_NE(events.find("->down\n"), std::string::npos) << events;
+      EXPECT_EQ(events.find("->up\n"), std::string::npos) << events;
+    }
+  }
+}
+
+TEST_F(PollerTest, EventsThatNobodyTakesAreBounded) {
+  settings.max_hosts = PGST_EVENTS + 100;
+  std::string hosts;
+  for (std::uint32_t i = 0; i < settings.max_hosts; ++i) {
+    hosts += (i == 0 ? "" : ", ") + std::string("/nowhere/") + std::to_string(i);
+  }
+  Start(hosts);
+  settings.limits.max_fails = 1;
+  poller->Configure(settings);
+  ASSERT_TRUE(RunUntil({running.get()}, [&] {
+    snapshot = poller->TakeSnapshot();
+    return snapshot != nullptr && snapshot->ready != 0;
+  }));
+  PgstEvent event;
+  std::size_t count = 0;
+  std::size_t lost = 0;
+  for (; poller->TakeEvent(event); ++count) lost += event.seq;
+  EXPECT_EQ(count, static_cast<std::size_t>(PGST_EVENTS));
+  EXPECT_EQ(count + lost, settings.max_hosts + 1)
+      << "one of each host, and no majority is in sight";
 }
 
 TEST_F(PollerTest, AHostThatHangsDelaysNobody) {
