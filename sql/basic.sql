@@ -17,7 +17,7 @@ SELECT p.proname AS function,
 	p.provolatile AS volatile, p.proparallel AS parallel, p.proisstrict AS strict, p.prosecdef AS definer
 FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
 WHERE d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_status')
-ORDER BY p.proname COLLATE "C";
+ORDER BY p.proname COLLATE "C", oidvectortypes(p.proargtypes) COLLATE "C";
 SELECT attnum, attname, format_type(atttypid, atttypmod)
 FROM pg_attribute
 WHERE attrelid = 'pg_status_hosts'::regclass AND attnum > 0

@@ -2,6 +2,7 @@
 
 #include "wall.h"
 
+#include <algorithm>
 #include <exception>
 #include <memory>
 #include <new>
@@ -15,6 +16,7 @@
 #include "choose/choose.hpp"
 #include "config/hosts.hpp"
 #include "config/networks.hpp"
+#include "config/orders.hpp"
 #include "loop/listener.hpp"
 #include "loop/poller.hpp"
 #include "probe/libpq_link.hpp"
@@ -175,6 +177,8 @@ World WorldOf(const PgstView& view) {
   world.now = EventLoop::Now();
   world.wall_now = EventLoop::WallNow();
   world.fence = view.fence;
+  world.orders = view.orders;
+  world.order_count = view.order_count;
   world.node = Convert(*view.node);
   world.node.state = Fenced(world.node.state, world);
   return world;
@@ -201,8 +205,10 @@ Server Convert(const PgstServerCalls& calls) {
     return Convert(facts);
   };
   server.choose = [calls](const World& world, const Wish& wish) {
-    return ChooseInTurn(*world.snapshot, wish, world.poller_alive, world.now, calls.cursor,
-                        calls.move_cursor);
+    const Choice choice = ChooseInTurn(*world.snapshot, wish, world.poller_alive, world.now,
+                                       calls.cursor, calls.move_cursor);
+    if (choice.host) calls.handed_out(*choice.host);
+    return choice;
   };
   return server;
 }
@@ -263,6 +269,34 @@ bool pgst_parse_uint64(const char* text, uint64_t* value) noexcept {
   });
 }
 
+static_assert(PGST_ORDER_LINE_SIZE > PGST_ORDER_NAME_SIZE + PGST_REASON_SIZE + 40);
+
+void pgst_write_order(const PgstOrder* order, char line[PGST_ORDER_LINE_SIZE]) noexcept {
+  line[0] = '\0';
+  CaughtOr(false, [&] {
+    const std::string text = pg_status::WriteOrder(*order);
+    line[text.copy(line, PGST_ORDER_LINE_SIZE - 1)] = '\0';
+    return true;
+  });
+}
+
+PgstStatus pgst_parse_orders(const char* text, uint32_t max, PgstOrder* orders, uint32_t* count,
+                             PgstMessage* why) noexcept {
+  *count = 0;
+  return Caught(why, [&] {
+    const auto read = pg_status::ParseOrders(text, max);
+    if (!read) return Invalid(why, read.error());
+    std::copy(read->begin(), read->end(), orders);
+    *count = static_cast<uint32_t>(read->size());
+    return PGST_OK;
+  });
+}
+
+bool pgst_set_reason(PgstOrder* order, const char* reason) noexcept {
+  pg_status::CopyFixedText(order->reason, reason);
+  return std::string_view(reason).size() < sizeof(order->reason);
+}
+
 PgstStatus pgst_poller_new(const PgstPollerSettings* settings, PgstPoller** poller,
                            PgstMessage* why) noexcept {
   *poller = nullptr;
@@ -305,6 +339,28 @@ void pgst_poller_probe_now(PgstPoller* poller) noexcept {
   CaughtOr(false, [&] {
     poller->poller.ProbeNow();
     return true;
+  });
+}
+
+void pgst_poller_probe_host(PgstPoller* poller, uint32_t index) noexcept {
+  CaughtOr(false, [&] {
+    poller->poller.ProbeNow(index);
+    return true;
+  });
+}
+
+void pgst_poller_reset_tally(PgstPoller* poller, uint32_t index) noexcept {
+  CaughtOr(false, [&] {
+    poller->poller.ResetTally(index);
+    return true;
+  });
+}
+
+PgstStatus pgst_poller_set_orders(PgstPoller* poller, const PgstOrder* orders, uint32_t count,
+                                  uint64_t number, PgstMessage* why) noexcept {
+  return Caught(why, [&] {
+    poller->poller.SetOrders(std::vector<PgstOrder>(orders, orders + count), number);
+    return PGST_OK;
   });
 }
 
@@ -358,6 +414,11 @@ void pgst_listener_set_generation(PgstListener* listener, uint64_t generation) n
   listener->listener.SetGeneration(generation);
 }
 
+void pgst_listener_set_orders(PgstListener* listener, const PgstOrder* orders,
+                              uint32_t count) noexcept {
+  listener->listener.SetOrders(orders, count);
+}
+
 PgstStatus pgst_listener_step(PgstListener* listener, PgstMessage* why) noexcept {
   return Caught(why, [&] {
     listener->listener.Step();
@@ -395,6 +456,11 @@ PgstChoice pgst_choose(const PgstSnapshot* snapshot, const PgstWish* wish, uint6
         pg_status::Choose(*snapshot, asked, cursor, poller_alive_mono, now_mono);
     return PgstChoice{choice.host ? static_cast<int32_t>(*choice.host) : -1, choice.next_cursor};
   });
+}
+
+bool pgst_in_maintenance(const PgstView* view) noexcept {
+  return CaughtOr(false,
+                  [&] { return pg_status::OwnMaintenance(pg_status::WorldOf(*view)) != nullptr; });
 }
 
 bool pgst_own_lag_bytes(const PgstView* view, uint64_t* lag_bytes) noexcept {

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config/order.h"
 #include "publish/event.h"
 #include "publish/snapshot.h"
 
@@ -66,6 +67,19 @@ extern PgstStatus pgst_check_label(const char* text, PgstMessage* why) PGST_NOEX
 extern bool pgst_parse_uint64(const char* text, uint64_t* value) PGST_NOEXCEPT;
 
 /*
+ * Operators' orders (config/order.h) as text, for a file.
+ */
+#define PGST_ORDER_LINE_SIZE 512
+
+/* One line with its end; "" for an order that is not kept over a restart, or without memory. */
+extern void pgst_write_order(const PgstOrder* order, char line[PGST_ORDER_LINE_SIZE]) PGST_NOEXCEPT;
+/* `orders` has room for `max`; `count` is how many there are. PGST_INVALID: the text is damaged. */
+extern PgstStatus pgst_parse_orders(const char* text, uint32_t max, PgstOrder* orders,
+                                    uint32_t* count, PgstMessage* why) PGST_NOEXCEPT;
+/* `reason` as it is shown and kept: one line of valid UTF-8; false when it is too long. */
+extern bool pgst_set_reason(PgstOrder* order, const char* reason) PGST_NOEXCEPT;
+
+/*
  * The poller: asks the hosts, judges them, makes the snapshot.
  */
 typedef struct PgstPoller PgstPoller;
@@ -103,6 +117,14 @@ extern PgstStatus pgst_poller_step(PgstPoller* poller, PgstMessage* why) PGST_NO
  * changed since. */
 extern void pgst_poller_inherit(PgstPoller* poller, const PgstSnapshot* published) PGST_NOEXCEPT;
 extern void pgst_poller_probe_now(PgstPoller* poller) PGST_NOEXCEPT;
+/* The host of this index in the snapshot; nothing when there is none. */
+extern void pgst_poller_probe_host(PgstPoller* poller, uint32_t index) PGST_NOEXCEPT;
+/* Counts the probes of this host anew; the snapshot's `resets` rises. */
+extern void pgst_poller_reset_tally(PgstPoller* poller, uint32_t index) PGST_NOEXCEPT;
+/* All that operators have ordered; `number` is the snapshot's `orders` as soon as that shows it. */
+extern PgstStatus pgst_poller_set_orders(PgstPoller* poller, const PgstOrder* orders,
+                                         uint32_t count, uint64_t number,
+                                         PgstMessage* why) PGST_NOEXCEPT;
 /* Readable when step is due, and due after this many milliseconds (-1: never) at the latest. */
 extern int pgst_poller_fd(const PgstPoller* poller) PGST_NOEXCEPT;
 extern int pgst_poller_timeout_ms(PgstPoller* poller) PGST_NOEXCEPT;
@@ -155,6 +177,7 @@ typedef struct PgstServerCalls {
   void (*node_facts)(PgstNodeFacts* facts);
   uint64_t (*cursor)(void);                        /* the shared round robin */
   bool (*move_cursor)(uint64_t from, uint64_t to); /* compare and swap */
+  void (*handed_out)(uint32_t host); /* the host of this index in the snapshot was chosen */
 } PgstServerCalls;
 
 typedef struct PgstListenerSettings {
@@ -181,6 +204,9 @@ extern void pgst_listener_set_snapshot(PgstListener* listener, const PgstSnapsho
 /* The number of the newest event that this snapshot shows: who waits for another one than it knows
  * is answered. */
 extern void pgst_listener_set_generation(PgstListener* listener, uint64_t generation) PGST_NOEXCEPT;
+/* The orders must stay where they are until the next call. */
+extern void pgst_listener_set_orders(PgstListener* listener, const PgstOrder* orders,
+                                     uint32_t count) PGST_NOEXCEPT;
 extern PgstStatus pgst_listener_step(PgstListener* listener, PgstMessage* why) PGST_NOEXCEPT;
 extern int pgst_listener_fd(const PgstListener* listener) PGST_NOEXCEPT;
 extern int pgst_listener_timeout_ms(PgstListener* listener) PGST_NOEXCEPT;
@@ -233,7 +259,12 @@ typedef struct PgstView {
   const PgstNodeFacts* node;
   int64_t poller_alive_mono; /* as above */
   bool fence;                /* the setting */
+  const PgstOrder* orders;
+  uint32_t order_count;
 } PgstView;
+
+/* Whether an operator has taken this server out of service. */
+extern bool pgst_in_maintenance(const PgstView* view) PGST_NOEXCEPT;
 
 /* How far this standby's replay is behind the newest position known of its leader, in bytes; false
  * when that is not known. */

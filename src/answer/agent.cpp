@@ -17,6 +17,7 @@
 #include "answer/health.hpp"
 #include "answer/lag_size.hpp"
 #include "answer/standing.hpp"
+#include "base/fixed_text.hpp"
 #include "base/number.hpp"
 
 namespace pg_status {
@@ -130,14 +131,28 @@ std::string ReplyOfReplica(const World& world, const AgentWish& wish) {
   return Ready(WeightAt(*lag, wish.soft_bytes.value_or(limit / 10), limit));
 }
 
+// In the operator's own words. HAProxy takes "maint" and "drain" back only when it is told "ready",
+// which every other reply that says "up" does.
+std::string ReplyInMaintenance(const PgstOrder& order) {
+  const std::string_view reason = FixedText(order.reason);
+  return fmt::format("up {} # {}\n", order.maintenance == PGST_DRAIN ? "drain" : "maint",
+                     reason.empty() ? "maintenance" : reason);
+}
+
 std::string ReplyToAgent(const World& world, const Request& command) {
   AgentWish wish;
   const std::string_view wrong = ReadWish(command, wish);
   if (!wrong.empty()) return fmt::format("fail # Invalid {}\n", wrong);
+  const PgstOrder* const order = OwnMaintenance(world);
   switch (world.node.state) {
     case NodeState::kPrimary:
+      // Its writes it keeps, unless somebody has insisted; reads can go elsewhere.
+      if (order != nullptr && (order->forced != 0 || wish.role != Wanted::kPrimary)) {
+        return ReplyInMaintenance(*order);
+      }
       return ReplyOfPrimary(wish);
     case NodeState::kStandby:
+      if (order != nullptr && wish.role != Wanted::kPrimary) return ReplyInMaintenance(*order);
       return ReplyOfReplica(world, wish);
     case NodeState::kStopping:
       return "stopped # shutting down\n";
@@ -156,6 +171,10 @@ std::string ReplyToPath(const World& world, const Request& command) {
   if (finding.code() != 503) return fmt::format("fail # {}\n", TextOf(finding.complaint));
   if (finding.complaint == Complaint::kLagging) {
     return Refuse(Refusal::kDown, LagText(finding.lag_bytes, finding.limit_bytes));
+  }
+  const PgstOrder* const order = OwnMaintenance(world);
+  if (finding.complaint == Complaint::kMaintenance && order != nullptr) {
+    return ReplyInMaintenance(*order);
   }
   const bool stopping = finding.complaint == Complaint::kStopping;
   return fmt::format("{} # {}\n", stopping ? "stopped" : "down", TextOf(finding.complaint));

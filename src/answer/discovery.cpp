@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "answer/host_json.hpp"
+#include "answer/host_table.hpp"
 #include "answer/http_head.hpp"
+#include "answer/standing.hpp"
 #include "base/lsn.hpp"
 #include "base/number.hpp"
 
@@ -343,7 +345,10 @@ void Discovery::AnswerLine(const Request& request, std::string& out) {
       AppendLine(NameOf(finding.host, false).body(), out);
       break;
     case Outcome::kHostList:
-      AppendLine(HostList().body(), out);
+      // Whoever types a line wants to read; programs have HTTP.
+      out.append(host_table_.Update(world_, [this](std::string& table) {
+        AppendHostTable(*world_.snapshot, IsFresh(world_), table);
+      }));
       break;
     case Outcome::kHostStatus:
       AppendHostStatus(world_.snapshot->hosts[finding.host], MadeWall(world_), out);

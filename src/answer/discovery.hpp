@@ -75,6 +75,7 @@ class Discovery : public Service {
   Traffic& traffic_;
   std::vector<KeptNames> names_;  // one per host
   KeptAnswer host_list_;
+  Kept host_table_;
   std::string scratch_;  // a body that is not kept
 };
 

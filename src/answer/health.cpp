@@ -32,6 +32,7 @@ constexpr ComplaintRule kComplaints[] = {
     /* kStarting         */ {503, "starting"},
     /* kStopping         */ {503, "shutting down"},
     /* kFenced           */ {503, "fenced"},
+    /* kMaintenance      */ {503, "maintenance"},
     /* kIsPrimary        */ {503, "primary"},
     /* kIsReplica        */ {503, "replica"},
     /* kLagging          */ {503, "lag"},
@@ -181,6 +182,12 @@ void ExamineStandby(const World& world, const Request& request, Standbys wanted,
   }
 }
 
+// A primary goes on taking what only it can take, unless somebody has insisted.
+bool IsTakenOut(const World& world) {
+  const PgstOrder* const order = OwnMaintenance(world);
+  return order != nullptr && (world.node.state != NodeState::kPrimary || order->forced != 0);
+}
+
 void ExamineRole(const World& world, const Request& request, const HealthPath& path,
                  Finding& finding) {
   const bool takes_parameters = path.standbys != Standbys::kNone;
@@ -192,11 +199,14 @@ void ExamineRole(const World& world, const Request& request, const HealthPath& p
   finding.complaint = ComplaintOfState(world.node.state);
   if (finding.complaint != Complaint::kNone) return;
 
-  if (world.node.state == NodeState::kPrimary) {
-    if (!path.primary_passes) finding.complaint = Complaint::kIsPrimary;
-  } else if (path.standbys == Standbys::kNone) {
+  const bool primary = world.node.state == NodeState::kPrimary;
+  if (primary && !path.primary_passes) {
+    finding.complaint = Complaint::kIsPrimary;
+  } else if (!primary && path.standbys == Standbys::kNone) {
     finding.complaint = Complaint::kIsReplica;
-  } else {
+  } else if (IsTakenOut(world)) {
+    finding.complaint = Complaint::kMaintenance;
+  } else if (!primary) {
     ExamineStandby(world, request, path.standbys, limit, finding);
   }
 }
@@ -217,6 +227,9 @@ void ExamineReadiness(const World& world, const Request& request, Finding& findi
     finding.complaint = Complaint::kInvalidMode;
   } else {
     finding.complaint = ComplaintOfState(node.state);
+  }
+  if (finding.complaint == Complaint::kNone && IsTakenOut(world)) {
+    finding.complaint = Complaint::kMaintenance;
   }
   if (finding.complaint != Complaint::kNone || node.state == NodeState::kPrimary) return;
 

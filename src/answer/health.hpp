@@ -23,6 +23,7 @@ enum class Complaint : std::uint8_t {
   kStarting,
   kStopping,
   kFenced,
+  kMaintenance,
   kIsPrimary,
   kIsReplica,
   kLagging,

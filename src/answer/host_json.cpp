@@ -57,7 +57,7 @@ void WriteMore(const PgstHost& host, WallUs made_wall, JsonWriter& json) {
   const std::uint64_t system = host.system_identifier;
   const std::optional<std::uint64_t> age_ms = AgeMs(host.last_success_wall, made_wall);
   json.Text("role", RoleWord(host.role));
-  json.Text("state", WordOf(kStateWords, host.state));
+  json.Text("state", StateWord(host));
   json.NumberOrNull("timeline", host.timeline != 0, host.timeline);
   json.TextOrNull("system_identifier", system != 0 ? std::to_string(system) : std::string());
   json.NumberOrNull("last_ok_ms", age_ms.has_value(), age_ms.value_or(0));
@@ -65,6 +65,8 @@ void WriteMore(const PgstHost& host, WallUs made_wall, JsonWriter& json) {
   json.Number("votes_up", host.votes_up);
   json.Number("votes_down", host.votes_down);
   json.Flag("unreachable_here", host.unreachable_here != 0);
+  json.Flag("maintenance", host.maintenance != PGST_IN_SERVICE);
+  json.TextOrNull("maintenance_reason", FixedText(host.maintenance_reason));
 }
 
 void WriteStatus(const PgstHost& host, WallUs made_wall, JsonWriter& json) {
@@ -80,6 +82,11 @@ std::uint32_t HostCount(const PgstSnapshot& snapshot) {
 }
 
 std::string_view RoleWord(std::uint8_t role) { return WordOf(kRoleWords, role); }
+
+std::string_view StateWord(const PgstHost& host) {
+  if (host.maintenance != PGST_IN_SERVICE) return "maintenance";
+  return WordOf(kStateWords, host.state);
+}
 
 std::string_view HostName(const PgstHost& host) { return FixedText(host.name); }
 

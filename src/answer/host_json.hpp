@@ -24,6 +24,10 @@ std::string_view HostName(const PgstHost& host);
 // "primary", "standby" or "unknown", for a PgstRole.
 std::string_view RoleWord(std::uint8_t role);
 
+// "up", "suspect", "down" or "unknown"; "maintenance" where an operator wants it so, whatever was
+// found out.
+std::string_view StateWord(const PgstHost& host);
+
 // Appends {"host":"a","dc":"x","geo":null}, where null is what was not configured.
 void AppendNamedHost(const PgstHost& host, std::string& out);
 

@@ -85,6 +85,14 @@ constexpr HostFamily kHostFamilies[] = {
      [](const PgstHost& host) { return SecondsOf(host.last_change_wall); }},
 };
 
+// Gauges of what is ordered, not found out: known at all times.
+constexpr HostFamily kOrderFamilies[] = {
+    {"host_maintenance", "Whether an operator has taken the host out of service on this node.",
+     [](const PgstHost& host) { return MetricFlag(host.maintenance != PGST_IN_SERVICE); }},
+    {"host_weight", "The share of reads that the host gets, set against that of the others.",
+     [](const PgstHost& host) { return MetricValue(fmt::format("{}", host.weight)); }},
+};
+
 constexpr TallyFamily kTallyFamilies[] = {
     {"reconnects_total", "How many connections to the host were made after the first one.",
      &PgstTally::reconnects},
@@ -123,11 +131,31 @@ void AppendHostInfo(const Hosts& hosts, bool fresh, std::string& out) {
   }
 }
 
-// The head comes with the first sample: a family without one is not mentioned.
-void AppendHostFamily(const Hosts& hosts, const HostFamily& family, std::string& out) {
+// Why hosts are in maintenance, as far as any is.
+void AppendMaintenanceInfo(const Hosts& hosts, std::string& out) {
   bool has_head = false;
   for (const PgstHost& host : hosts) {
-    const MetricValue value = host.checked != 0 ? family.value(host) : MetricValue();
+    if (host.maintenance == PGST_IN_SERVICE) continue;
+    if (!has_head) {
+      AppendMetricHead("host_maintenance_info", kGauge, "How and why the host was taken out.", out);
+    }
+    has_head = true;
+    AppendMetricSample("host_maintenance_info",
+                       {{"host", HostName(host)},
+                        {"mode", host.maintenance == PGST_DRAIN ? "drain" : "maint"},
+                        {"reason", FixedText(host.maintenance_reason)}},
+                       "1", out);
+  }
+}
+
+// The head comes with the first sample: a family without one is not mentioned. unchecked: hosts
+// that were not checked yet have a sample, too.
+void AppendHostFamily(const Hosts& hosts, const HostFamily& family, bool unchecked,
+                      std::string& out) {
+  bool has_head = false;
+  for (const PgstHost& host : hosts) {
+    if (host.checked == 0 && !unchecked) continue;
+    const MetricValue value = family.value(host);
     if (value.empty()) continue;
     if (!has_head) AppendMetricHead(family.name, kGauge, family.help, out);
     has_head = true;
@@ -174,8 +202,10 @@ void AppendHostMetrics(const World& world, std::string& out) {
   AppendChecks(hosts, out);
   AppendDurations(hosts, out);
   for (const TallyFamily& family : kTallyFamilies) AppendTallyFamily(hosts, family, out);
+  for (const HostFamily& family : kOrderFamilies) AppendHostFamily(hosts, family, true, out);
+  AppendMaintenanceInfo(hosts, out);
   if (!fresh) return;
-  for (const HostFamily& family : kHostFamilies) AppendHostFamily(hosts, family, out);
+  for (const HostFamily& family : kHostFamilies) AppendHostFamily(hosts, family, false, out);
 }
 
 }  // namespace pg_status

@@ -177,7 +177,10 @@ void WriteOwn(const World& world, std::string_view version, PgstRole role, JsonW
     json.Null("split_brain");
   }
   WriteMajority(world, json);
-  json.Flag("maintenance", false);  // no node can be put into maintenance yet
+  const PgstOrder* const order = OwnMaintenance(world);
+  json.Flag("maintenance", order != nullptr);
+  json.TextOrNull("maintenance_reason",
+                  order == nullptr ? std::string_view() : FixedText(order->reason));
   const MonoUs age = std::max<MonoUs>(world.now - world.poller_alive, 0);
   json.NumberOrNull("polled_ms", world.poller_alive > 0,
                     static_cast<std::uint64_t>(age / kUsPerMs));
@@ -219,6 +222,11 @@ void WriteMember(const PgstHost& host, bool fresh, JsonWriter& json) {
     } else {
       json.Text("lag", "unknown");
     }
+  }
+  if (host.maintenance != PGST_IN_SERVICE) {
+    json.Begin("tags");
+    json.Flag("noloadbalance", true);
+    json.End();
   }
   json.End();
 }

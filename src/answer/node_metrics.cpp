@@ -78,6 +78,8 @@ constexpr NodeFamily kNodeFamilies[] = {
     {"local_fenced", kGauge,
      "Whether this server is a primary that keeps away from load balancers.",
      [](const World& world) { return MetricFlag(world.node.state == NodeState::kFenced); }},
+    {"local_maintenance", kGauge, "Whether an operator has taken this server out of service.",
+     [](const World& world) { return MetricFlag(OwnMaintenance(world) != nullptr); }},
     {"local_primary", kGauge, "Whether this server is a primary.", IsPrimary},
     {"local_in_recovery", kGauge, "Whether this server is in recovery.", InRecovery},
     {"local_streaming", kGauge, "Whether the WAL receiver of this standby streams.",

@@ -18,8 +18,11 @@ enum class NodeState : std::uint8_t {
   kFenced,    // recovery is over, but no majority is in sight, and such a primary is to keep away
 };
 
-// "MASTER\n", "STANDBY\n", "STARTING\n", "STOPPING\n" or "FENCED\n". No word contains another: load
-// balancers match substrings.
+// "MASTER\n", "STANDBY\n", "STARTING\n", "STOPPING\n" or "FENCED\n"; "MAINT\n" in maintenance,
+// whatever the state. No word contains another: load balancers match substrings.
 std::string_view RawLine(NodeState state);
+
+// What a server in maintenance says, whatever its state.
+inline constexpr std::string_view kMaintLine = "MAINT\n";
 
 }  // namespace pg_status

@@ -6,6 +6,7 @@
 #include "answer/host_json.hpp"
 #include "base/fixed_text.hpp"
 #include "choose/choose.hpp"
+#include "config/orders.hpp"
 #include "judge/verdict.hpp"
 
 namespace pg_status {
@@ -87,6 +88,18 @@ NodeState Fenced(NodeState state, const World& world) {
   const MajorityView view = MajorityOf(world);
   const bool free = view.known && (view.in_sight || !view.possible);
   return free ? state : NodeState::kFenced;
+}
+
+const PgstOrder* OwnMaintenance(const World& world) {
+  if (world.order_count == 0) return nullptr;
+  const PgstHost* const self = SelfHost(world);
+  const PgstOrder* const end = world.orders + world.order_count;
+  const PgstOrder* const own = std::find_if(world.orders, end, [self](const PgstOrder& order) {
+    if (order.maintenance == PGST_IN_SERVICE) return false;
+    return order.self != 0 || (self != nullptr && IsFor(order, HostName(*self),
+                                                        FixedText(self->hostname), self->port));
+  });
+  return own == end ? nullptr : own;
 }
 
 PgstRole OwnRole(const NodeFacts& node) {

@@ -39,6 +39,10 @@ MajorityView MajorityOf(const World& world);
 // kFenced for a primary that is to keep away; else `state`.
 NodeState Fenced(NodeState state, const World& world);
 
+// The order that has this server in maintenance; nullptr when it is in service. Whether it is this
+// server is known from the order itself, or from the poller.
+const PgstOrder* OwnMaintenance(const World& world);
+
 // Of a server that shuts down, what it was. Unknown while it starts.
 PgstRole OwnRole(const NodeFacts& node);
 

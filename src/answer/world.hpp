@@ -7,6 +7,7 @@
 #include "answer/raw_line.hpp"
 #include "base/clock.hpp"
 #include "base/lsn.hpp"
+#include "config/order.h"
 #include "publish/snapshot.h"
 
 #include "base/cpp_only.hpp"
@@ -37,8 +38,10 @@ struct World {
   std::uint64_t generation = 0;            // of changes: the newest event that the snapshot shows
   MonoUs now = 0;
   WallUs wall_now = 0;
-  bool fence = false;  // pg_status.fence is on
-  NodeFacts node;      // its state goes through Fenced() of standing.hpp
+  bool fence = false;                 // pg_status.fence is on
+  const PgstOrder* orders = nullptr;  // of operators, `order_count` of them
+  std::uint32_t order_count = 0;
+  NodeFacts node;  // its state goes through Fenced() of standing.hpp
 };
 
 }  // namespace pg_status

@@ -1,7 +1,8 @@
 // Snapshot + Wish -> Choice. Knows nothing of HTTP, SQL or sockets, nor of how hosts were judged;
 // keeps nothing between calls and allocates nothing, for it runs once per request.
 //
-//   1. Who is eligible: live standbys of this cluster that may take reads and fulfil the wish.
+//   1. Who is eligible: live standbys of this cluster that are in service, may take reads and
+//      fulfil the wish.
 //   2. Which of them come first: health beats locality, so up before suspect, and within each the
 //      same dc, then the same geo, then the rest. Only the first group that has anyone is used.
 //   3. Whose turn it is: round robin, by weights where they differ.
@@ -74,6 +75,8 @@ std::optional<std::uint32_t> ChosenPrimary(const PgstSnapshot& snapshot) {
   if (index >= HostCount(snapshot)) return std::nullopt;
   const PgstHost& host = snapshot.hosts[index];
   if (!IsLive(host) || host.role != PGST_ROLE_PRIMARY || host.foreign != 0) return std::nullopt;
+  // There is no other one to send writes to: to take it out, somebody has to insist.
+  if (host.maintenance != PGST_IN_SERVICE && host.forced != 0) return std::nullopt;
   return index;
 }
 
@@ -112,7 +115,7 @@ bool HasReached(const PgstHost& host, const Terms& terms) {
 // will be thrown away.
 bool IsEligible(const PgstHost& host, const Terms& terms) {
   if (!IsLive(host) || host.role != PGST_ROLE_STANDBY || host.foreign != 0) return false;
-  if (!(host.weight > 0)) return false;
+  if (host.maintenance != PGST_IN_SERVICE || !(host.weight > 0)) return false;
   const bool by_time = Within(terms.max_lag_ms, host.has_lag_ms, host.lag_ms);
   const bool by_bytes = Within(terms.max_lag_bytes, host.has_lag_bytes, host.lag_bytes);
   return (terms.either ? by_time || by_bytes : by_time && by_bytes) && HasReached(host, terms);

@@ -8,14 +8,16 @@
 #include <iterator>
 #include <utility>
 
+#include "base/fixed_text.hpp"
 #include "judge/why.hpp"
 
 namespace pg_status {
 namespace {
 
 // In the order of EventKind.
-constexpr std::string_view kKindWords[] = {"state", "unreachable_here", "role",        "foreign",
-                                           "hosts", "primary",          "split_brain", "quorum"};
+constexpr std::string_view kKindWords[] = {"state",   "unreachable_here", "role",
+                                           "foreign", "maintenance",      "hosts",
+                                           "primary", "split_brain",      "quorum"};
 static_assert(std::size(kKindWords) == static_cast<std::size_t>(EventKind::kQuorum) + 1);
 
 // In the order of Liveness.
@@ -76,6 +78,27 @@ void CompareHosts(const Belief::Host& before, const HostVerdict& now, const Clus
     events.push_back({before.name, EventKind::kForeign, Truth(before.foreign), Truth(now.foreign),
                       now.foreign ? WhyForeign(now, cluster.system_identifier) : ""});
   }
+}
+
+// In the order of PgstMaintenance.
+constexpr std::string_view kMaintenanceWords[] = {"", "maint", "drain"};
+
+std::string MaintenanceWord(std::uint8_t maintenance) {
+  return std::string(maintenance < std::size(kMaintenanceWords) ? kMaintenanceWords[maintenance]
+                                                                : kMaintenanceWords[0]);
+}
+
+const PgstOrder& OrderOf(const std::vector<PgstOrder>& orders, std::size_t index) {
+  static constexpr PgstOrder none{};
+  return index < orders.size() ? orders[index] : none;
+}
+
+void CompareOrders(const Belief::Host& before, const PgstOrder& now, std::vector<Event>& events) {
+  if (before.maintenance == now.maintenance) return;
+  const bool out = now.maintenance != PGST_IN_SERVICE;
+  events.push_back({before.name, EventKind::kMaintenance, MaintenanceWord(before.maintenance),
+                    MaintenanceWord(now.maintenance),
+                    out ? std::string(FixedText(now.reason)) : std::string()});
 }
 
 // What is kept of a host is compared with its place in the list as it was, as most of the time
@@ -182,13 +205,14 @@ void CompareQuorum(const Belief& before, const ClusterVerdict& now, std::vector<
 
 std::string_view KindWord(EventKind kind) { return kKindWords[static_cast<std::size_t>(kind)]; }
 
-Belief BeliefOf(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries) {
+Belief BeliefOf(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
+                const std::vector<PgstOrder>& orders) {
   Belief belief;
   belief.hosts.reserve(entries.size());
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const HostVerdict& host = cluster.hosts[i];
-    belief.hosts.push_back(
-        {entries[i].name, host.liveness, host.role, host.unreachable_here, host.foreign});
+    belief.hosts.push_back({entries[i].name, host.liveness, host.role, host.unreachable_here,
+                            host.foreign, OrderOf(orders, i).maintenance});
   }
   if (cluster.primary) belief.primary = entries[*cluster.primary].name;
   belief.split_brain = cluster.split_brain;
@@ -197,15 +221,14 @@ Belief BeliefOf(const ClusterVerdict& cluster, const std::vector<HostEntry>& ent
 }
 
 std::vector<Event> DescribeEvents(const Belief& before, const ClusterVerdict& now,
-                                  const std::vector<HostEntry>& entries) {
+                                  const std::vector<HostEntry>& entries,
+                                  const std::vector<PgstOrder>& orders) {
   std::vector<Event> events;
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const Belief::Host* const was = FindHost(before, entries[i].name, i);
-    if (was != nullptr) {
-      CompareHosts(*was, now.hosts[i], now, events);
-    } else {
-      CompareHosts({entries[i].name}, now.hosts[i], now, events);
-    }
+    const Belief::Host added{entries[i].name};
+    CompareHosts(was != nullptr ? *was : added, now.hosts[i], now, events);
+    CompareOrders(was != nullptr ? *was : added, OrderOf(orders, i), events);
   }
   CompareLists(before, entries, events);
   ComparePrimary(before, now, entries, events);

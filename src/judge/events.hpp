@@ -1,16 +1,18 @@
 // Events: each is one thing that is believed now and was not before, as values. The lines of the
 // log (changes.cpp) tell the same for people, and leave out what goes without saying.
 //
+// clang-format off
 //   kind              host   old and new value ("" not known, or none)    detail: why
 //   state             yes    unknown, up, suspect, down                   its role; the last error
-//   unreachable_here  yes    false, true                                  who reaches it all the
-//   same role              yes    unknown, primary, standby                    the timeline of a
-//   primary foreign           yes    false, true                                  both system
-//   identifiers hosts             no     how many hosts there are                     who was added
-//   and removed primary           no     the name of the chosen primary               why the old
-//   one is none split_brain       no     false, true                                  who, and who
-//   is chosen quorum            no     false, true: this node sees a majority       how many nodes
-//   it sees
+//   unreachable_here  yes    false, true                                  who reaches it all the same
+//   role              yes    unknown, primary, standby                    the timeline of a primary
+//   foreign           yes    false, true                                  both system identifiers
+//   maintenance       yes    maint, drain ("" it is in service)           the operator's reason
+//   hosts             no     how many hosts there are                     who was added and removed
+//   primary           no     the name of the chosen primary               why the old one is none
+//   split_brain       no     false, true                                  who, and who is chosen
+//   quorum            no     false, true: this node sees a majority       how many nodes it sees
+// clang-format on
 //
 // A host that is added begins as unknown, without an event of its own, and one that is removed ends
 // without one: "hosts" tells of both.
@@ -23,6 +25,7 @@
 #include <vector>
 
 #include "config/hosts.hpp"
+#include "config/order.h"
 #include "judge/verdict.hpp"
 
 #include "base/cpp_only.hpp"
@@ -34,6 +37,7 @@ enum class EventKind : std::uint8_t {
   kUnreachableHere,
   kRole,
   kForeign,
+  kMaintenance,
   kHosts,
   kPrimary,
   kSplitBrain,
@@ -60,6 +64,7 @@ struct Belief {
     Role role = Role::kUnknown;
     bool unreachable_here = false;
     bool foreign = false;
+    std::uint8_t maintenance = PGST_IN_SERVICE;
   };
   std::vector<Host> hosts;  // in configured order
   std::string primary;      // "" none
@@ -67,12 +72,14 @@ struct Belief {
   std::optional<bool> quorum;  // nullopt: not known so far, or there is none to have
 };
 
-// `entries` and cluster.hosts have the same size and order.
-Belief BeliefOf(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries);
+// `entries` and cluster.hosts have the same size and order, and so has `orders`, or it is empty.
+Belief BeliefOf(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
+                const std::vector<PgstOrder>& orders);
 
 // The events that lead from `before` to what is believed now, in the order of the table: first
 // those of each host, then those of the cluster. Nothing when nothing changed.
 std::vector<Event> DescribeEvents(const Belief& before, const ClusterVerdict& now,
-                                  const std::vector<HostEntry>& entries);
+                                  const std::vector<HostEntry>& entries,
+                                  const std::vector<PgstOrder>& orders);
 
 }  // namespace pg_status

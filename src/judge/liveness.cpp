@@ -85,8 +85,10 @@ bool IsOutOfDate(const HostVerdict& host, const Limits& limits, MonoUs now) {
 
 void RecordObservation(HostVerdict& host, const Observation& observation, const Limits& limits) {
   host.checked = true;
-  CountProbe(observation, host.tally);
+  const bool retry = host.fails > 0 && host.liveness != Liveness::kDown;
+  CountProbe(observation, retry, host.tally);
   host.last_outcome = observation.outcome;
+  host.last_begun = observation.started;
   host.last_check = observation.finished;
   if (observation.outcome == Outcome::kOk) {
     RecordSuccess(host, observation);

@@ -17,7 +17,8 @@ constexpr std::int64_t kMinuteUs = 60 * kUsPerSecond;
 
 }  // namespace
 
-void CountProbe(const Observation& observation, Tally& tally) {
+void CountProbe(const Observation& observation, bool retry, Tally& tally) {
+  const bool first = tally.succeeded + tally.timed_out + tally.failed == 0;
   switch (observation.outcome) {
     case Outcome::kOk:
       ++tally.succeeded;
@@ -32,8 +33,21 @@ void CountProbe(const Observation& observation, Tally& tally) {
   }
   const std::int64_t duration_us =
       std::max<std::int64_t>(observation.finished - observation.started, 0);
-  tally.duration_us += static_cast<std::uint64_t>(duration_us);
+  const auto duration = static_cast<std::uint64_t>(duration_us);
+  tally.duration_us += duration;
   ++tally.durations[ClassOf(duration_us)];
+  tally.shortest_us = first ? duration : std::min(tally.shortest_us, duration);
+  tally.longest_us = std::max(tally.longest_us, duration);
+  tally.retries_in_row = retry ? tally.retries_in_row + 1 : 0;
+  tally.retries += retry ? 1 : 0;
+  tally.most_retries = std::max(tally.most_retries, tally.retries_in_row);
+  if (observation.outcome != Outcome::kOk) tally.last_failure = observation.finished;
+}
+
+void ResetTally(Tally& tally) {
+  const bool connected = tally.connections > 0;
+  tally = Tally{};
+  tally.connections = connected ? 1 : 0;
 }
 
 void CountLateness(std::int64_t late_us, MonoUs now, Lateness& lateness) {

@@ -1,6 +1,6 @@
-// How the probes of one host went, counted for as long as the poller knows the host. Counts only
-// rise; a host that is taken off the list and comes back begins anew. And how punctual the poller
-// itself is, counted for all hosts together for as long as it runs.
+// How the probes of one host went, counted for as long as the poller knows the host, or since
+// somebody has reset its counts. A host that is taken off the list and comes back begins anew. And
+// how punctual the poller itself is, counted for all hosts together for as long as it runs.
 #pragma once
 
 #include <array>
@@ -30,9 +30,19 @@ struct Tally {
   std::uint64_t changes = 0;                                // of liveness
   std::uint64_t duration_us = 0;                            // of all probes together
   std::array<std::uint64_t, kDurationClasses> durations{};  // probes in each class
+  std::uint64_t shortest_us = 0;                            // of all probes; 0 before the first
+  std::uint64_t longest_us = 0;
+  std::uint64_t retries = 0;         // probes made because the one before had failed
+  std::uint64_t retries_in_row = 0;  // just now
+  std::uint64_t most_retries = 0;    // in one row
+  MonoUs last_failure = 0;           // 0 never
 };
 
-void CountProbe(const Observation& observation, Tally& tally);
+// retry: the probe was made because the one before had failed, and the host was not given up.
+void CountProbe(const Observation& observation, bool retry, Tally& tally);
+
+// Begins anew. Connections that there are stay the first ones.
+void ResetTally(Tally& tally);
 
 // By how much probes began later than they should have. The longest is that of the last one to two
 // minutes: a maximum that never falls again tells nothing of today.

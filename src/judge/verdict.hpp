@@ -70,6 +70,7 @@ struct HostVerdict {
   std::string peer_address;    // of the last good probe
   std::string last_error;      // of the last failure, "" after a success
   Outcome last_outcome = Outcome::kOk;  // only meaningful when checked
+  MonoUs last_begun = 0;                // start of the last probe that has ended
   MonoUs last_check = 0;                // end of the last probe
   MonoUs last_success = 0;
   MonoUs failing_since = 0;  // end of the first of the unbroken row of failures; 0 = none

@@ -72,6 +72,11 @@ void Listener::SetGeneration(std::uint64_t generation) {
   conversations_.SetGeneration(generation);
 }
 
+void Listener::SetOrders(const PgstOrder* orders, std::uint32_t count) {
+  world_.orders = orders;
+  world_.order_count = count;
+}
+
 // What an answer looks at beside the snapshot is read at the moment of the answer.
 void Listener::Refresh() {
   world_.now = EventLoop::Now();
@@ -114,7 +119,9 @@ void Listener::Refused(Port port, const IpAddress& from, MonoUs now) {
 // socket's buffer; if the client has gone in the meantime there is nobody to tell.
 void Listener::AnswerRaw(OwnedFd fd, MonoUs now) {
   world_.now = now;
-  const std::string_view line = RawLine(Fenced(server_.node_state(), world_));
+  const bool maintenance = OwnMaintenance(world_) != nullptr;
+  const std::string_view line =
+      maintenance ? kMaintLine : RawLine(Fenced(server_.node_state(), world_));
   int flags = 0;
 #ifdef MSG_NOSIGNAL
   flags |= MSG_NOSIGNAL;

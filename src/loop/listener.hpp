@@ -59,6 +59,9 @@ class Listener {
   // The number of the newest event that the snapshot shows: clients that wait for a change know it.
   void SetGeneration(std::uint64_t generation);
 
+  // What operators have ordered, likewise.
+  void SetOrders(const PgstOrder* orders, std::uint32_t count);
+
   // Runs what is due, without waiting. After std::bad_alloc it may be called again.
   void Step();
   int fd() const { return loop_.fd(); }

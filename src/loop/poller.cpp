@@ -9,6 +9,9 @@
 #include <cstring>
 #include <utility>
 
+#include "base/fixed_text.hpp"
+#include "config/orders.hpp"
+
 namespace pg_status {
 namespace {
 
@@ -38,6 +41,15 @@ constexpr std::int64_t kMemoryPauseUs = 100 * kUsPerMs;
 
 // Lines of log at once: more than a failover of a large cluster makes.
 constexpr std::int64_t kLogBurst = 500;
+
+// The one in force comes first; nullptr when there is none for this host. self: it is this server.
+const PgstOrder* FindOrder(const std::vector<PgstOrder>& orders, const HostEntry& entry,
+                           bool self) {
+  const auto found = std::find_if(orders.begin(), orders.end(), [&](const PgstOrder& order) {
+    return IsFor(order, entry.name, entry.hostname, entry.port) || (self && order.self != 0);
+  });
+  return found == orders.end() ? nullptr : &*found;
+}
 
 bool SamePlace(const HostEntry& a, const HostEntry& b) {
   return a.name == b.name && a.kind == b.kind && a.hostname == b.hostname && a.port == b.port;
@@ -89,6 +101,8 @@ void Poller::Apply(PollerSettings settings) {
   news_ = EventLoop::Now();
   ReplacePeers(settings.hosts, settings.connection, settings.connection == settings_.connection);
   const bool same_timeout = settings.limits.poll_timeout_us == settings_.limits.poll_timeout_us;
+  settings.local.orders = std::move(settings_.local.orders);
+  settings.local.orders_number = settings_.local.orders_number;
   settings_ = std::move(settings);
   RenewResolver(same_timeout);
 
@@ -98,6 +112,7 @@ void Poller::Apply(PollerSettings settings) {
     reinterpret_cast<PgstSnapshot*>(snapshot_memory_.data())->max_hosts = settings_.max_hosts;
   }
   WarnOfLocality();
+  ApplyOrders();
   // Judged anew, because hosts came, went or moved; what that changes is the administrator's doing
   // and no news for the log.
   const MonoUs now = EventLoop::Now();
@@ -197,12 +212,69 @@ void Poller::WarnOfFence() {
 
 void Poller::ProbeNow() {
   news_ = EventLoop::Now();
-  for (const auto& peer : peers_) {
-    if (peer->probe.state() != PeerProbe::State::kResting || peer->timer_fired) continue;
-    peer->due = news_;
-    peer->timer_fired = true;
-    Queue(*peer);
+  for (std::size_t i = 0; i < peers_.size(); ++i) ProbeNow(i);
+}
+
+void Poller::ProbeNow(std::size_t index) {
+  if (index >= peers_.size()) return;
+  Peer& peer = *peers_[index];
+  if (peer.probe.state() != PeerProbe::State::kResting) {
+    peer.ask_again = true;
+    return;
   }
+  if (peer.timer_fired) return;
+  peer.due = EventLoop::Now();
+  peer.timer_fired = true;
+  Queue(peer);
+}
+
+void Poller::ResetTally(std::size_t index) {
+  if (index >= cluster_.hosts.size()) return;
+  pg_status::ResetTally(cluster_.hosts[index].tally);
+  ++resets_;
+  ScheduleJudgement();
+}
+
+// ---------------------------------------------------------------- orders
+
+void Poller::SetOrders(std::vector<PgstOrder> orders, std::uint64_t number) {
+  orders_ = std::move(orders);
+  ApplyOrders();
+  settings_.local.orders_number = number;
+  const MonoUs now = EventLoop::Now();
+  NoteEvents(now);
+  Publish(now);
+}
+
+// Gives each host its order. One that goes back into service keeps the old one for a moment: what
+// was learned of it before may be as old as the reason why it was taken out.
+void Poller::ApplyOrders() {
+  std::vector<PgstOrder> taken_out;
+  for (const PgstOrder& order : settings_.local.orders) {
+    if (order.maintenance != PGST_IN_SERVICE) taken_out.push_back(order);
+  }
+  std::vector<PgstOrder> given(peers_.size());
+  ordered_self_ = cluster_.self;
+  for (std::size_t i = 0; i < peers_.size(); ++i) {
+    Peer& peer = *peers_[i];
+    PgstOrder& order = given[i];
+    const bool self = cluster_.self == i;
+    const PgstOrder* const ordered = FindOrder(orders_, peer.entry, self);
+    if (ordered != nullptr) order = *ordered;
+    const PgstOrder* const former = FindOrder(taken_out, peer.entry, self);
+    if (order.maintenance != PGST_IN_SERVICE || former == nullptr) {
+      peer.attached = 0;
+      continue;
+    }
+    const PgstOrder weight = order;
+    order = *former;
+    order.has_weight = weight.has_weight;
+    order.weight = weight.weight;
+    if (peer.attached != 0) continue;
+    peer.attached = EventLoop::Now();
+    ProbeNow(i);
+  }
+  settings_.local.orders = std::move(given);
 }
 
 void Poller::Step() {
@@ -298,6 +370,7 @@ void Poller::SocketReady(Peer& peer) {
 
 void Poller::Begin(Peer& peer, MonoUs now) {
   peer.started = now;
+  peer.ask_again = false;
   StopWatching(peer);
   Limits limits = settings_.limits;
   limits.conn_max_age_us = ConnectionAge(peer.index, peers_.size(), limits);
@@ -355,7 +428,14 @@ void Poller::Collect(Peer& peer) {
   const std::optional<Observation> observation = peer.probe.TakeObservation();
   if (!observation) return;
   peer.ended = observation->finished;
-  RecordObservation(cluster_.hosts[peer.index], *observation, settings_.limits);
+  HostVerdict& host = cluster_.hosts[peer.index];
+  RecordObservation(host, *observation, settings_.limits);
+  const bool answered = host.liveness == Liveness::kUp && observation->started >= peer.attached;
+  if (peer.attached != 0 && (answered || host.liveness == Liveness::kDown)) {
+    peer.attached = 0;
+    settings_.local.orders[peer.index].maintenance = PGST_IN_SERVICE;
+    settings_.local.orders[peer.index].since_wall = WallTime(EventLoop::Now());
+  }
   ScheduleJudgement();
 }
 
@@ -370,6 +450,7 @@ void Poller::Schedule(Peer& peer) {
   if (peer.probe.lost_connection()) {
     next = std::min(next, peer.started + settings_.limits.fast_poll_interval_us);
   }
+  if (peer.ask_again) next = EventLoop::Now();
   if (peer.started != 0) next = std::max(next, peer.started + kMinProbeGapUs);
   Arm(peer, next);
 }
@@ -408,6 +489,7 @@ void Poller::Judge() {
   const MonoUs now = EventLoop::Now();
   last_judged_ = now;
   JudgeCluster(cluster_, settings_.hosts, settings_.limits, settings_.local.own, now);
+  if (cluster_.self != ordered_self_) ApplyOrders();
   news_ = std::max(news_, LastNews(cluster_));
   for (LogLine& line : DescribeChanges(told_, cluster_, settings_.hosts, settings_.fence)) {
     Log(std::move(line));
@@ -437,9 +519,10 @@ WallUs Poller::WallTime(MonoUs now) {
 void Poller::NoteEvents(MonoUs now) {
   if (inherited_ && !cluster_.ready) return;
   inherited_ = false;
-  const std::vector<Event> events = DescribeEvents(believed_, cluster_, settings_.hosts);
+  const std::vector<Event> events =
+      DescribeEvents(believed_, cluster_, settings_.hosts, settings_.local.orders);
   if (events.empty()) return;
-  Belief believed = BeliefOf(cluster_, settings_.hosts);
+  Belief believed = BeliefOf(cluster_, settings_.hosts, settings_.local.orders);
   // More than are kept need not be built, but are counted. Nothing is noted before there is memory
   // for all of it: an event is told once.
   const std::size_t first = events.size() - std::min<std::size_t>(events.size(), PGST_EVENTS);
@@ -465,6 +548,7 @@ bool Poller::TakeEvent(PgstEvent& event) {
 void Poller::Publish(MonoUs now) {
   auto* snapshot = reinterpret_cast<PgstSnapshot*>(snapshot_memory_.data());
   settings_.local.reloads = reloads_;
+  settings_.local.resets = resets_;
   settings_.local.reload_refused = reload_refused_;
   settings_.local.lateness = lateness_;
   BuildSnapshot(cluster_, settings_.hosts, settings_.limits, settings_.local, now, WallTime(now),

@@ -56,8 +56,18 @@ class Poller {
   // that, as soon as each host was asked once. To be called before the first Step().
   void Inherit(const PgstSnapshot& published);
 
-  // Asks every host now, whatever its turn.
+  // Asks every host now, whatever its turn; or the one of this index, if there is one. Of a host
+  // that is being asked the answer may be older than this call: it is asked once more.
   void ProbeNow();
+  void ProbeNow(std::size_t index);
+
+  // Counts the probes of this host anew.
+  void ResetTally(std::size_t index);
+
+  // What operators have ordered from now on, all of it; `number` is the snapshot's `orders` as soon
+  // as that shows it. A host that comes back into service is asked first, and stays in maintenance
+  // until it has answered or is down. Orders for hosts that are not in the list wait for them.
+  void SetOrders(std::vector<PgstOrder> orders, std::uint64_t number);
 
   // Does what is due, without waiting, and not for long: what is left over makes timeout_ms() 0.
   // After std::bad_alloc it may be called again.
@@ -95,6 +105,8 @@ class Poller {
     MonoUs started = 0;
     MonoUs ended = 0;
     bool looking_up = false;  // the resolver has its name
+    bool ask_again = false;   // as soon as the running probe has ended
+    MonoUs attached = 0;      // when its maintenance was ordered to end, until it has answered; 0
     // What it stands in line for, and who is behind it.
     bool timer_fired = false;
     bool socket_ready = false;
@@ -121,6 +133,7 @@ class Poller {
   WallUs WallTime(MonoUs now);
   void Publish(MonoUs now);
   void NoteEvents(MonoUs now);
+  void ApplyOrders();
   void Log(LogLine line);
   void ReplacePeers(const std::vector<HostEntry>& hosts, const ConnectionOptions& connection,
                     bool same_connection);
@@ -150,6 +163,9 @@ class Poller {
 
   std::vector<std::uint64_t> snapshot_memory_;  // a PgstSnapshot with room for max_hosts
   bool snapshot_new_ = false;
+  std::vector<PgstOrder> orders_;  // all of them; settings_.local has those of the hosts there are
+  std::optional<std::size_t> ordered_self_;  // which host was this server when that was made
+  std::uint64_t resets_ = 0;
   std::uint64_t reloads_ = 0;
   bool reload_refused_ = false;
   std::deque<LogLine> log_;

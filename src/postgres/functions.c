@@ -1,6 +1,6 @@
 /*
  * functions.c
- *	  The SQL functions but those of events.c: the snapshot, and this server's own state,
+ *	  The SQL functions that only read: the snapshot, and this server's own state,
  *as SQL values.
  *
  * They read shared memory only: no table, no lock that is held while anything else
@@ -162,10 +162,13 @@ role_word(uint8 role)
 	return "unknown";
 }
 
+/* An operator's word is shown rather than what was found out; that is in "alive". */
 static const char *
-state_word(uint8 state)
+state_word(const PgstHost *host)
 {
-	switch ((PgstState) state)
+	if (host->maintenance != PGST_IN_SERVICE)
+		return "maintenance";
+	switch ((PgstState) host->state)
 	{
 		case PGST_STATE_UP:
 			return "up";
@@ -203,7 +206,8 @@ add_identity_and_state(PgstRow *row, const PgstHost *host, int position, bool kn
 	pgst_add(row, known, BoolGetDatum(host->sync_by_bytes));
 	pgst_add(row, known && host->has_lsn, LSNGetDatum(host->lsn));
 	pgst_add_text(row, known ? role_word(host->role) : NULL);
-	pgst_add_text(row, known ? state_word(host->state) : NULL);
+	pgst_add_text(row, known || host->maintenance != PGST_IN_SERVICE ? state_word(host)
+																	 : NULL);
 }
 
 static void
@@ -225,8 +229,7 @@ add_replication_and_history(PgstRow *row, const PgstHost *host, bool known,
 	pgst_add_time(row, host->last_change_wall);
 	pgst_add(row, known, Int32GetDatum(host->fails));
 	pgst_add_text(row, may_see_errors ? host->last_error : NULL);
-	/* why the host is in maintenance: no host is, as long as nothing can put it there */
-	pgst_add_text(row, NULL);
+	pgst_add_text(row, host->maintenance_reason);
 	pgst_add(row, true, Float4GetDatum((float4) host->weight));
 	pgst_add(row, known, Int32GetDatum((int32) host->votes_up));
 	pgst_add(row, known, Int32GetDatum((int32) host->votes_down));
@@ -297,8 +300,17 @@ find_self(const PgstSnapshot *snapshot)
 static PgstView
 view_of(const PgstSnapshot *snapshot, PgstNodeFacts *node)
 {
+	PgstOrder *orders = palloc(sizeof(PgstOrder) * pgst_max_hosts);
+	uint64 number;
+	int count = pgst_copy_orders(orders, &number, true);
+
 	pgst_node_facts(node);
-	return (PgstView){snapshot, node, pgst_worker_last_alive(PGST_POLLER), pgst_fence};
+	return (PgstView){.snapshot = snapshot,
+					  .node = node,
+					  .poller_alive_mono = pgst_worker_last_alive(PGST_POLLER),
+					  .fence = pgst_fence,
+					  .orders = orders,
+					  .order_count = (uint32) count};
 }
 
 static void
@@ -352,8 +364,7 @@ pg_status_local(PG_FUNCTION_ARGS)
 		describe_standby(&row, &view, find_self(snapshot));
 	else
 		describe_primary(&row, &node);
-	/* in maintenance: never, as long as nothing can put it there */
-	pgst_add(&row, true, BoolGetDatum(false));
+	pgst_add(&row, true, BoolGetDatum(pgst_in_maintenance(&view)));
 
 	PG_RETURN_DATUM(pgst_one_row(fcinfo, &row));
 }

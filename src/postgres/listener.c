@@ -13,6 +13,7 @@
 
 #include "compat.h"
 #include "node_state.h"
+#include "orders.h"
 #include "settings.h"
 #include "shared.h"
 #include "worker.h"
@@ -38,6 +39,7 @@ static const PgstServerCalls server_calls = {
 	.node_facts = pgst_node_facts,
 	.cursor = pgst_cursor,
 	.move_cursor = pgst_move_cursor,
+	.handed_out = pgst_handed_out,
 };
 
 static void
@@ -70,6 +72,22 @@ configure(PgstListener **listener)
 						errmsg("pg_status listener cannot run: %s", why.text)));
 }
 
+/* wait: for whoever is replacing them at this moment. */
+static void
+refresh_orders(PgstListener *listener, PgstOrder *orders, bool wait)
+{
+	static uint64 seen = 0;
+	int count;
+
+	if (pgst_orders_number() == seen)
+		return;
+	count = pgst_copy_orders(orders, &seen, wait);
+	if (count < 0)
+		return;
+	pgst_listener_set_orders(listener, orders, (uint32) count);
+	pgst_listener_obeys(seen);
+}
+
 /*
  * First the number, then the snapshot, which the poller has published before it: who
  * waits for a change is shown that change. As long as there is only an older snapshot,
@@ -93,11 +111,16 @@ pgst_listener_main(Datum arg)
 {
 	PgstListener *listener = NULL;
 	Sight sight = {.newest = true};
+	PgstOrder *orders;
 
 	pgst_worker_begin(PGST_LISTENER);
 	sight.snapshot =
 		MemoryContextAllocZero(TopMemoryContext, pgst_snapshot_size(pgst_max_hosts));
+	orders = MemoryContextAllocZero(TopMemoryContext, sizeof(PgstOrder) * pgst_max_hosts);
+	pgst_load_orders();
 	configure(&listener);
+	/* before the first answer: who was taken out must not come back for a moment */
+	refresh_orders(listener, orders, true);
 	pgst_worker_watch(pgst_listener_fd(listener));
 	set_ps_display("answering");
 	report_all(listener);
@@ -112,6 +135,7 @@ pgst_listener_main(Datum arg)
 		if (pgst_worker_wait(PGST_LISTENER, timeout_ms))
 			configure(&listener);
 		look(listener, &sight);
+		refresh_orders(listener, orders, false);
 		pgst_worker_survive(pgst_listener_step(listener, &why), &why);
 		report_all(listener);
 	}

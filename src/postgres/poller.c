@@ -13,6 +13,7 @@
 
 #include "compat.h"
 #include "node_state.h"
+#include "orders.h"
 #include "settings.h"
 #include "shared.h"
 #include "worker.h"
@@ -139,6 +140,33 @@ shutdown_has_begun(void)
 	return stopping && !was_stopping;
 }
 
+/* What operators want: orders, and checks out of turn. */
+static void
+obey(PgstPoller *poller)
+{
+	static uint64 seen = 0;
+	uint32 host;
+
+	if (pgst_orders_number() != seen)
+	{
+		PgstOrder *orders = palloc(sizeof(PgstOrder) * pgst_max_hosts);
+		uint64 number;
+		int count = pgst_copy_orders(orders, &number, false);
+		PgstMessage why;
+		PgstStatus status = PGST_OK;
+
+		if (count >= 0)
+			status = pgst_poller_set_orders(poller, orders, (uint32) count, number, &why);
+		if (count >= 0 && status == PGST_OK)
+			seen = number;
+		pgst_worker_survive(status, &why);
+	}
+	while (pgst_take_asked(PGST_ASK_CHECK, &host))
+		pgst_poller_probe_host(poller, host);
+	while (pgst_take_asked(PGST_ASK_RESET, &host))
+		pgst_poller_reset_tally(poller, host);
+}
+
 void
 pgst_poller_main(Datum arg)
 {
@@ -158,6 +186,8 @@ pgst_poller_main(Datum arg)
 	promotions = pgst_promotions();
 	configure(&poller);
 	inherit(poller);
+	pgst_load_orders();
+	obey(poller);
 	pgst_worker_watch(pgst_poller_fd(poller));
 	hand_out(poller);
 
@@ -169,6 +199,7 @@ pgst_poller_main(Datum arg)
 		MemoryContextReset(round_context);
 		if (pgst_worker_wait(PGST_POLLER, pgst_poller_timeout_ms(poller)))
 			configure(&poller);
+		obey(poller);
 		pgst_watchdog_start();
 		if (promotions != pgst_promotions() || shutdown_has_begun())
 		{

@@ -25,23 +25,28 @@ pgst_add(PgstRow *row, bool known, Datum value)
 
 /* The core's texts are UTF-8. In a database of another encoding only ASCII is sure to be
  * valid. */
+const char *
+pgst_shown(const char *text)
+{
+	char *shown;
+
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return text;
+	shown = pstrdup(text);
+	for (char *c = shown; *c != '\0'; c++)
+	{
+		if (IS_HIGHBIT_SET(*c))
+			*c = '?';
+	}
+	return shown;
+}
+
 void
 pgst_add_text(PgstRow *row, const char *text)
 {
 	bool known = text != NULL && text[0] != '\0';
-	char *shown;
 
-	if (known && GetDatabaseEncoding() != PG_UTF8)
-	{
-		shown = pstrdup(text);
-		for (char *c = shown; *c != '\0'; c++)
-		{
-			if (IS_HIGHBIT_SET(*c))
-				*c = '?';
-		}
-		text = shown;
-	}
-	pgst_add(row, known, known ? CStringGetTextDatum(text) : (Datum) 0);
+	pgst_add(row, known, known ? CStringGetTextDatum(pgst_shown(text)) : (Datum) 0);
 }
 
 void

@@ -25,6 +25,10 @@ typedef struct PgstRow
 
 /* Adds a column; NULL when the value is not known. */
 extern void pgst_add(PgstRow *row, bool known, Datum value);
+/* A text of the core in the encoding of the database, as far as that is sure to have it.
+ */
+extern const char *pgst_shown(const char *text);
+
 /* A text of the core; NULL for NULL and "". */
 extern void pgst_add_text(PgstRow *row, const char *text);
 /* A bigint. Larger numbers than it holds are shown as its largest: still beyond every

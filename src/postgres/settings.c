@@ -24,6 +24,7 @@
 #define CONNINFO_DEFAULT "dbname=postgres user=postgres"
 
 int pgst_max_hosts = 64;
+int pgst_poll_timeout_ms = 1000;
 int pgst_max_clients = 512;
 bool pgst_fence = false;
 
@@ -35,7 +36,6 @@ static char *listen_addresses = NULL;
 static char *allow = NULL;
 static int poll_interval_ms = 1000;
 static int fast_poll_interval_ms = 100;
-static int poll_timeout_ms = 1000;
 static int conn_max_age_s = 300;
 static int max_fails = 3;
 static int sync_max_lag_ms = 1000;
@@ -132,8 +132,8 @@ define_what_to_poll(void)
 {
 	DefineCustomIntVariable(
 		"pg_status.max_hosts", "Sets the largest number of hosts that can be configured.",
-		"Sizes shared memory, about 1.6 kB for each host.", &pgst_max_hosts,
-		pgst_max_hosts, 1, 4096, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+		"Sizes shared memory, about 2.3 kB for each host.", &pgst_max_hosts,
+		pgst_max_hosts, 1, PGST_MOST_HOSTS, PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	define_text(
 		"pg_status.hosts", "Lists the hosts of the cluster.",
 		"A comma list of host[:port], each with optional name=, dc=, geo=, weight= and "
@@ -163,7 +163,7 @@ define_how_to_poll(void)
 		&fast_poll_interval_ms, 10, 60 * 1000, GUC_UNIT_MS);
 	define_number("pg_status.poll_timeout",
 				  "Sets the longest time a check may take, connecting included.", NULL,
-				  &poll_timeout_ms, 10, 60 * 1000, GUC_UNIT_MS);
+				  &pgst_poll_timeout_ms, 10, 60 * 1000, GUC_UNIT_MS);
 	define_number("pg_status.conn_max_age",
 				  "Sets the age at which the connection to a host is renewed.", NULL,
 				  &conn_max_age_s, 1, 7 * 24 * 3600, GUC_UNIT_S);
@@ -306,7 +306,7 @@ pgst_poller_settings(PgstPollerSettings *settings)
 	settings->max_hosts = pgst_max_hosts;
 	settings->poll_interval_ms = poll_interval_ms;
 	settings->fast_poll_interval_ms = fast_poll_interval_ms;
-	settings->poll_timeout_ms = poll_timeout_ms;
+	settings->poll_timeout_ms = pgst_poll_timeout_ms;
 	settings->conn_max_age_ms = conn_max_age_s * 1000;
 	settings->max_fails = max_fails;
 	settings->sync_max_lag_ms = sync_max_lag_ms;

@@ -10,8 +10,12 @@
 
 #include "wall.h"
 
+/* The largest value of pgst_max_hosts. */
+#define PGST_MOST_HOSTS 4096
+
 /* NOLINTBEGIN(cppcoreguidelines-avoid-non-const-global-variables): settings */
 extern int pgst_max_hosts;
+extern int pgst_poll_timeout_ms;
 extern int pgst_max_clients;
 extern bool pgst_fence;
 /* NOLINTEND(cppcoreguidelines-avoid-non-const-global-variables) */

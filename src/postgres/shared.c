@@ -13,6 +13,7 @@
 
 #include "miscadmin.h"
 #include "storage/condition_variable.h"
+#include "port/pg_bitutils.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
@@ -23,6 +24,15 @@
 #include "shared.h"
 
 #define PGST_TRANCHE "pg_status"
+
+/* What the locks of the tranche are for. */
+#define SNAPSHOT_LOCK 0
+#define ORDERS_LOCK 1
+#define CHANGE_LOCK 2 /* held while a file is written */
+#define EVENTS_LOCK 3
+#define LOCKS 4
+
+#define ASKED_WORDS (PGST_MOST_HOSTS / 32)
 
 typedef struct SharedWorker
 {
@@ -41,12 +51,22 @@ typedef struct SharedState
 	pg_atomic_uint64 newest_event;
 	uint64 first_event;			   /* the number of the first one there was */
 	PgstEvent events[PGST_EVENTS]; /* each at its number modulo PGST_EVENTS */
-	PgstSnapshot snapshot;		   /* last: it has room for max_hosts hosts */
+	pg_atomic_uint64 orders_number;
+	pg_atomic_uint64 orders_obeyed; /* by the listener */
+	uint32 order_count;
+	pg_atomic_uint32 any_asked[PGST_ASKS];
+	pg_atomic_uint32 asked[PGST_ASKS][ASKED_WORDS]; /* a bit for each host */
+	PgstSnapshot
+		snapshot; /* last: it has room for max_hosts hosts; after it, as many orders */
 } SharedState;
 
 static SharedState *shared = NULL;
 static LWLock *snapshot_lock = NULL;
 static LWLock *events_lock = NULL;
+static LWLock *orders_lock = NULL;
+static LWLock *change_lock = NULL;
+static PgstOrder *orders = NULL;
+static pg_atomic_uint64 *handed_out = NULL;
 
 static shmem_startup_hook_type previous_startup_hook = NULL;
 #ifdef PGST_HAVE_SHMEM_REQUEST_HOOK
@@ -54,9 +74,23 @@ static shmem_request_hook_type previous_request_hook = NULL;
 #endif
 
 static Size
+orders_offset(void)
+{
+	return MAXALIGN(
+		add_size(offsetof(SharedState, snapshot), pgst_snapshot_size(pgst_max_hosts)));
+}
+
+static Size
+counts_offset(void)
+{
+	return MAXALIGN(
+		add_size(orders_offset(), mul_size(sizeof(PgstOrder), pgst_max_hosts)));
+}
+
+static Size
 shared_size(void)
 {
-	return add_size(offsetof(SharedState, snapshot), pgst_snapshot_size(pgst_max_hosts));
+	return add_size(counts_offset(), mul_size(sizeof(pg_atomic_uint64), pgst_max_hosts));
 }
 
 static void
@@ -67,7 +101,7 @@ request_memory(void)
 		previous_request_hook();
 #endif
 	RequestAddinShmemSpace(shared_size());
-	RequestNamedLWLockTranche(PGST_TRANCHE, 2);
+	RequestNamedLWLockTranche(PGST_TRANCHE, LOCKS);
 }
 
 static uint64
@@ -88,6 +122,8 @@ set_up_memory(void)
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	shared = ShmemInitStruct("pg_status", shared_size(), &found);
+	orders = (PgstOrder *) ((char *) shared + orders_offset());
+	handed_out = (pg_atomic_uint64 *) ((char *) shared + counts_offset());
 	if (!found)
 	{
 		memset(shared, 0, shared_size());
@@ -103,11 +139,23 @@ set_up_memory(void)
 		ConditionVariableInit(&shared->changed);
 		pg_atomic_init_u64(&shared->newest_event, milliseconds_since_1970());
 		shared->first_event = pg_atomic_read_u64(&shared->newest_event) + 1;
+		pg_atomic_init_u64(&shared->orders_number, 0);
+		pg_atomic_init_u64(&shared->orders_obeyed, 0);
+		for (int what = 0; what < PGST_ASKS; what++)
+		{
+			pg_atomic_init_u32(&shared->any_asked[what], 0);
+			for (int i = 0; i < ASKED_WORDS; i++)
+				pg_atomic_init_u32(&shared->asked[what][i], 0);
+		}
+		for (int i = 0; i < pgst_max_hosts; i++)
+			pg_atomic_init_u64(&handed_out[i], 0);
 		shared->snapshot.max_hosts = pgst_max_hosts;
 		shared->snapshot.primary = -1;
 	}
-	snapshot_lock = &GetNamedLWLockTranche(PGST_TRANCHE)[0].lock;
-	events_lock = &GetNamedLWLockTranche(PGST_TRANCHE)[1].lock;
+	snapshot_lock = &GetNamedLWLockTranche(PGST_TRANCHE)[SNAPSHOT_LOCK].lock;
+	orders_lock = &GetNamedLWLockTranche(PGST_TRANCHE)[ORDERS_LOCK].lock;
+	change_lock = &GetNamedLWLockTranche(PGST_TRANCHE)[CHANGE_LOCK].lock;
+	events_lock = &GetNamedLWLockTranche(PGST_TRANCHE)[EVENTS_LOCK].lock;
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -198,15 +246,51 @@ pgst_promotions(void)
 	return pg_atomic_read_u32(&shared->promotions);
 }
 
+/* The list has changed: counts go with their hosts. For the one who publishes. */
+static void
+move_counts(const PgstSnapshot *snapshot)
+{
+	uint64 *moved;
+	const PgstHost *old = shared->snapshot.hosts;
+	uint32 count = shared->snapshot.host_count;
+	bool same = count == snapshot->host_count;
+
+	for (uint32 i = 0; same && i < count; i++)
+		same = strcmp(old[i].name, snapshot->hosts[i].name) == 0;
+	if (same)
+		return;
+	moved = palloc0(sizeof(uint64) * pgst_max_hosts);
+	for (uint32 i = 0; i < snapshot->host_count; i++)
+	{
+		for (uint32 j = 0; j < count; j++)
+		{
+			if (strcmp(old[j].name, snapshot->hosts[i].name) != 0)
+				continue;
+			moved[i] = pgst_times_handed_out(j);
+			break;
+		}
+	}
+	for (int i = 0; i < pgst_max_hosts; i++)
+		pg_atomic_write_u64(&handed_out[i], moved[i]);
+	pfree(moved);
+}
+
 void
 pgst_publish(const PgstSnapshot *snapshot)
 {
 	Size size = pgst_snapshot_size(Min(snapshot->host_count, (uint32) pgst_max_hosts));
 
+	move_counts(snapshot);
 	LWLockAcquire(snapshot_lock, LW_EXCLUSIVE);
 	memcpy(&shared->snapshot, snapshot, size);
 	LWLockRelease(snapshot_lock);
 	pg_atomic_write_u64(&shared->generation, snapshot->generation);
+}
+
+uint64
+pgst_published(void)
+{
+	return pg_atomic_read_u64(&shared->generation);
 }
 
 bool
@@ -321,6 +405,122 @@ pgst_await_change(uint64 generation, int64 patience_us)
 	return now;
 }
 
+uint64
+pgst_orders_number(void)
+{
+	return pg_atomic_read_u64(&shared->orders_number);
+}
+
+void
+pgst_listener_obeys(uint64 number)
+{
+	pg_atomic_write_u64(&shared->orders_obeyed, number);
+}
+
+uint64
+pgst_listener_obeyed(void)
+{
+	return pg_atomic_read_u64(&shared->orders_obeyed);
+}
+
+int
+pgst_copy_orders(PgstOrder *copy, uint64 *number, bool wait)
+{
+	int count;
+
+	if (wait)
+		LWLockAcquire(orders_lock, LW_SHARED);
+	else if (!LWLockConditionalAcquire(orders_lock, LW_SHARED))
+		return -1;
+	count = (int) shared->order_count;
+	memcpy(copy, orders, sizeof(PgstOrder) * count);
+	*number = pg_atomic_read_u64(&shared->orders_number);
+	LWLockRelease(orders_lock);
+	return count;
+}
+
+/*
+ * Two locks, because a file is written while the orders are being changed: who only reads
+ * them is kept out for the moment of the copy alone.
+ */
+void
+pgst_lock_orders(void)
+{
+	LWLockAcquire(change_lock, LW_EXCLUSIVE);
+}
+
+const PgstOrder *
+pgst_locked_orders(uint32 *count)
+{
+	Assert(LWLockHeldByMe(change_lock));
+	*count = shared->order_count;
+	return orders;
+}
+
+void
+pgst_replace_orders(const PgstOrder *replacement, uint32 count)
+{
+	Assert(LWLockHeldByMe(change_lock));
+	LWLockAcquire(orders_lock, LW_EXCLUSIVE);
+	memcpy(orders, replacement, sizeof(PgstOrder) * count);
+	shared->order_count = count;
+	pg_atomic_fetch_add_u64(&shared->orders_number, 1);
+	LWLockRelease(orders_lock);
+}
+
+void
+pgst_unlock_orders(void)
+{
+	LWLockRelease(change_lock);
+}
+
+/* First the wish, then the word that there is one; the poller looks the other way round.
+ */
+void
+pgst_ask(PgstAsk what, uint32 host)
+{
+	pg_atomic_fetch_or_u32(&shared->asked[what][host / 32], (uint32) 1 << host % 32);
+	pg_atomic_write_u32(&shared->any_asked[what], 1);
+}
+
+bool
+pgst_take_asked(PgstAsk what, uint32 *host)
+{
+	if (pg_atomic_read_u32(&shared->any_asked[what]) == 0)
+		return false;
+	pg_atomic_exchange_u32(&shared->any_asked[what], 0);
+	for (uint32 word = 0; word < ASKED_WORDS; word++)
+	{
+		uint32 asked = pg_atomic_read_u32(&shared->asked[what][word]);
+
+		if (asked == 0)
+			continue;
+		*host = word * 32 + (uint32) pg_rightmost_one_pos32(asked);
+		pg_atomic_fetch_and_u32(&shared->asked[what][word], ~((uint32) 1 << *host % 32));
+		pg_atomic_write_u32(&shared->any_asked[what], 1); /* there may be more */
+		return true;
+	}
+	return false;
+}
+
+void
+pgst_handed_out(uint32_t host)
+{
+	pg_atomic_fetch_add_u64(&handed_out[host], 1);
+}
+
+uint64
+pgst_times_handed_out(uint32 host)
+{
+	return pg_atomic_read_u64(&handed_out[host]);
+}
+
+void
+pgst_forget_handed_out(uint32 host)
+{
+	pg_atomic_write_u64(&handed_out[host], 0);
+}
+
 uint64_t
 pgst_cursor(void)
 {
@@ -357,8 +557,22 @@ pgst_choose_host(const PgstSnapshot *snapshot, const PgstWish *wish)
 	{
 		PgstChoice choice = pgst_choose(snapshot, wish, cursor, alive, now);
 
-		if (choice.next_cursor == cursor ||
-			pg_atomic_compare_exchange_u64(&shared->cursor, &cursor, choice.next_cursor))
-			return choice.host < 0 ? NULL : &snapshot->hosts[choice.host];
+		if (choice.next_cursor != cursor &&
+			!pg_atomic_compare_exchange_u64(&shared->cursor, &cursor, choice.next_cursor))
+			continue;
+		if (choice.host < 0)
+			return NULL;
+		pgst_handed_out((uint32) choice.host);
+		return &snapshot->hosts[choice.host];
 	}
+}
+
+const PgstHost *
+pgst_preview_host(const PgstSnapshot *snapshot, const PgstWish *wish)
+{
+	PgstChoice choice =
+		pgst_choose(snapshot, wish, pg_atomic_read_u64(&shared->cursor),
+					pgst_worker_last_alive(PGST_POLLER), pgst_monotonic_us());
+
+	return choice.host < 0 ? NULL : &snapshot->hosts[choice.host];
 }

@@ -21,11 +21,11 @@ typedef enum PgstWorker
 /* Installs the hooks that size and set up shared memory; from _PG_init. */
 extern void pgst_install_shared_memory(void);
 
-/* Whether it is there: false when the library was not preloaded. */
+/*
+ * Whether it is there: false when the library was not preloaded. need: an ERROR then; for
+ * SQL functions, to begin with.
+ */
 extern bool pgst_shared_memory_exists(void);
-
-/* For SQL functions: reports an error when it is not there, as the library was not
- * preloaded. */
 extern void pgst_need_shared_memory(void);
 
 /*
@@ -46,6 +46,9 @@ extern uint32 pgst_promotions(void);
 
 /* Only the poller publishes. Its snapshot's max_hosts is the setting's. */
 extern void pgst_publish(const PgstSnapshot *snapshot);
+
+/* Which snapshot is the newest; a change of it is a new one. */
+extern uint64 pgst_published(void);
 
 /* Whether there is a snapshot that is young enough to be believed, whoever made it. */
 extern bool pgst_published_is_recent(void);
@@ -80,6 +83,46 @@ extern int pgst_copy_events(PgstEvent **events);
  * returns what it is then. For backends: reports an error when it is told to end. */
 extern uint64 pgst_await_change(uint64 generation, int64 patience_us);
 
+/*
+ * Operators' orders. The number rises with each change of them; it is 0 until somebody
+ * has loaded what was kept over the restart. copy_orders() gives how many there are, at
+ * most pgst_max_hosts; without wait it gives -1 when somebody is replacing them.
+ */
+extern uint64 pgst_orders_number(void);
+/* What the listener answers by: it tells, who has changed orders waits for it. */
+extern void pgst_listener_obeys(uint64 number);
+extern uint64 pgst_listener_obeyed(void);
+extern int pgst_copy_orders(PgstOrder *copy, uint64 *number, bool wait);
+
+/*
+ * To change them: between lock and unlock nobody else does. What was read in between is
+ * still so at the replacement. An error releases the lock.
+ */
+extern void pgst_lock_orders(void);
+extern const PgstOrder *pgst_locked_orders(uint32 *count);
+extern void pgst_replace_orders(const PgstOrder *replacement, uint32 count);
+extern void pgst_unlock_orders(void);
+
+/*
+ * What a backend may ask the poller for, for the host of this index in the snapshot: it
+ * leaves the wish, the poller takes it. take returns false when there is none left.
+ */
+typedef enum PgstAsk
+{
+	PGST_ASK_CHECK = 0, /* right now */
+	PGST_ASK_RESET = 1	/* count its checks anew */
+} PgstAsk;
+
+#define PGST_ASKS 2
+
+extern void pgst_ask(PgstAsk what, uint32 host);
+extern bool pgst_take_asked(PgstAsk what, uint32 *host);
+
+/* How often each host was chosen, by its index in the snapshot. */
+extern void pgst_handed_out(uint32_t host);
+extern uint64 pgst_times_handed_out(uint32 host);
+extern void pgst_forget_handed_out(uint32 host);
+
 /* The shared cursor of the round robin. */
 extern uint64_t pgst_cursor(void);
 extern bool pgst_move_cursor(uint64_t from, uint64_t to);
@@ -87,9 +130,12 @@ extern bool pgst_move_cursor(uint64_t from, uint64_t to);
 /* Whether what a copy says of the hosts still holds. */
 extern bool pgst_snapshot_is_fresh(const PgstSnapshot *snapshot);
 
-/* Chooses a host for this wish and takes a turn. NULL when there is none; else it points
- * into the snapshot. */
+/* Chooses a host for this wish, takes a turn and counts it. NULL when there is none; else
+ * it points into the snapshot. preview() does nothing but choose. */
 extern const PgstHost *pgst_choose_host(const PgstSnapshot *snapshot,
 										const PgstWish *wish);
+
+extern const PgstHost *pgst_preview_host(const PgstSnapshot *snapshot,
+										 const PgstWish *wish);
 
 #endif /* PGST_SHARED_H */

@@ -26,13 +26,14 @@ static_assert(std::is_trivially_copyable_v<PgstSnapshot> &&
 
 // NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result): small constants
 constexpr std::size_t kHostTextsBefore = PGST_NAME_SIZE + PGST_HOSTNAME_SIZE + 3 * PGST_LABEL_SIZE;
-constexpr std::size_t kHostTextsAfter = 2 * PGST_LABEL_SIZE + PGST_NAME_SIZE + PGST_ERROR_SIZE;
+constexpr std::size_t kHostTextsAfter =
+    2 * PGST_LABEL_SIZE + PGST_NAME_SIZE + PGST_ERROR_SIZE + PGST_REASON_SIZE + 7;
 static_assert(offsetof(PgstHost, weight) == kHostTextsBefore);
 static_assert(offsetof(PgstHost, role) == kHostTextsBefore + 8 + 4);
 static_assert(offsetof(PgstHost, sync_priority) == offsetof(PgstHost, role) + 20);
 static_assert(offsetof(PgstHost, lag_ms) == offsetof(PgstHost, sync_priority) + 6 * 4);
-static_assert(offsetof(PgstHost, tally) == offsetof(PgstHost, lag_ms) + 8 * 8);
-static_assert(sizeof(PgstTally) == (6 + PGST_DURATION_CLASSES) * 8);
+static_assert(offsetof(PgstHost, tally) == offsetof(PgstHost, lag_ms) + 10 * 8);
+static_assert(sizeof(PgstTally) == (11 + PGST_DURATION_CLASSES) * 8);
 static_assert(offsetof(PgstHost, replication_state) ==
               offsetof(PgstHost, tally) + sizeof(PgstTally));
 static_assert(sizeof(PgstHost) == offsetof(PgstHost, replication_state) + kHostTextsAfter);
@@ -40,10 +41,10 @@ static_assert(sizeof(PgstHost) == offsetof(PgstHost, replication_state) + kHostT
 static_assert(offsetof(PgstSnapshot, generation) == 4 * 4);
 static_assert(offsetof(PgstSnapshot, ready) == offsetof(PgstSnapshot, generation) + 4 * 8);
 static_assert(offsetof(PgstSnapshot, live_primaries) == offsetof(PgstSnapshot, ready) + 4);
-static_assert(offsetof(PgstSnapshot, system_identifier) ==
-              offsetof(PgstSnapshot, live_primaries) + 5 * 4);
+static_assert(offsetof(PgstSnapshot, orders) == offsetof(PgstSnapshot, live_primaries) + 5 * 4);
+static_assert(offsetof(PgstSnapshot, system_identifier) == offsetof(PgstSnapshot, orders) + 8);
 static_assert(offsetof(PgstSnapshot, dc) == offsetof(PgstSnapshot, system_identifier) + 4 * 8 + 8 +
-                                                2 * 8 + (2 + PGST_DURATION_CLASSES) * 8);
+                                                3 * 8 + (2 + PGST_DURATION_CLASSES) * 8);
 static_assert(sizeof(PgstSender) == 4 * PGST_LABEL_SIZE + PGST_ADDRESS_SIZE + 8);
 static_assert(offsetof(PgstSnapshot, senders) == offsetof(PgstSnapshot, dc) + 2 * PGST_LABEL_SIZE);
 static_assert(offsetof(PgstSnapshot, hosts) ==
@@ -99,11 +100,23 @@ void FillIdentity(const HostEntry& entry, PgstHost& host) {
   host.port = entry.port;
 }
 
+// What an operator ordered holds whatever the host's state is.
+void FillOrder(const PgstOrder& order, PgstHost& host) {
+  if (order.has_weight != 0) host.weight = order.weight;
+  host.last_change_wall = std::max(host.last_change_wall, order.since_wall);
+  if (order.maintenance == PGST_IN_SERVICE) return;
+  host.maintenance = order.maintenance;
+  host.forced = order.forced;
+  host.maintenance_since_wall = order.since_wall;
+  CopyFixedText(host.maintenance_reason, FixedText(order.reason));
+}
+
 // How the probes of it went.
 void FillHistory(const HostVerdict& verdict, const Moment& moment, PgstHost& host) {
   host.checked = 1;
   host.state = StateOf(verdict.liveness);
   host.fails = verdict.fails;
+  host.last_begun_mono = verdict.last_begun;
   host.last_check_wall = moment.ToWall(verdict.last_check);
   host.last_success_wall = moment.ToWall(verdict.last_success);
   host.last_change_wall = moment.ToWall(verdict.last_change);
@@ -117,7 +130,7 @@ void FillVotes(const HostVerdict& verdict, PgstHost& host) {
   host.unreachable_here = Flag(verdict.unreachable_here);
 }
 
-void FillTally(const Tally& tally, PgstTally& to) {
+void FillTally(const Tally& tally, const Moment& moment, PgstTally& to) {
   to.succeeded = tally.succeeded;
   to.timed_out = tally.timed_out;
   to.failed = tally.failed;
@@ -125,6 +138,11 @@ void FillTally(const Tally& tally, PgstTally& to) {
   to.state_changes = tally.changes;
   to.duration_us = tally.duration_us;
   std::copy(tally.durations.begin(), tally.durations.end(), to.durations);
+  to.shortest_us = tally.shortest_us;
+  to.longest_us = tally.longest_us;
+  to.retries = tally.retries;
+  to.most_retries = tally.most_retries;
+  to.last_failure_wall = moment.ToWall(tally.last_failure);
 }
 
 // What was last seen of the server behind the name; a server that is down is still that server.
@@ -192,7 +210,7 @@ PgstHost MakeHost(const HostEntry& entry, const HostVerdict& verdict, bool chose
   FillVotes(verdict, host);
   if (!verdict.checked) return host;
   FillHistory(verdict, moment, host);
-  FillTally(verdict.tally, host.tally);
+  FillTally(verdict.tally, moment, host.tally);
   if (!verdict.facts) return host;
   FillLastSeen(verdict, *verdict.facts, local, host);
   if (!IsLive(verdict)) return host;
@@ -225,6 +243,7 @@ void FillCluster(const ClusterVerdict& cluster, const std::vector<HostEntry>& en
   out.reserved = 0;
   out.voters_unasked = static_cast<std::uint32_t>(cluster.quorum.unasked);
   out.voters_in_sight = static_cast<std::uint32_t>(cluster.quorum.in_sight);
+  out.orders = local.orders_number;
   out.system_identifier = cluster.system_identifier;
   out.sync_max_lag_ms = limits.sync_max_lag_ms;
   out.sync_max_lag_bytes = limits.sync_max_lag_bytes;
@@ -232,6 +251,7 @@ void FillCluster(const ClusterVerdict& cluster, const std::vector<HostEntry>& en
   out.newest_lsn = reported ? cluster.clock.reports.back().lsn : kNoLsn;
   out.newest_timeline = reported ? cluster.clock.timeline : 0;
   out.reloads = local.reloads;
+  out.resets = local.resets;
   out.reload_refused = Flag(local.reload_refused);
   out.lateness_us = local.lateness.total_us;
   out.lateness_max_us = static_cast<std::uint64_t>(LongestLateness(local.lateness, moment.mono));
@@ -286,6 +306,7 @@ void BuildSnapshot(const ClusterVerdict& cluster, const std::vector<HostEntry>& 
   PgstHost* const hosts = out.hosts;
   for (std::size_t i = 0; i < count; ++i) {
     hosts[i] = MakeHost(entries[i], cluster.hosts[i], cluster.primary == i, local, moment);
+    if (i < local.orders.size()) FillOrder(local.orders[i], hosts[i]);
     if (hosts[i].primary != 0) out.primary = static_cast<std::int32_t>(i);
   }
   FillSenders(cluster, out);

@@ -8,6 +8,7 @@
 #include "base/clock.hpp"
 #include "config/hosts.hpp"
 #include "config/limits.hpp"
+#include "config/order.h"
 #include "judge/verdict.hpp"
 #include "publish/snapshot.h"
 
@@ -15,14 +16,17 @@
 
 namespace pg_status {
 
-// Where this node is, which server it is, and how it came by its settings.
+// Where this node is, which server it is, how it came by its settings, and what operators ordered.
 struct LocalNode {
-  std::string dc;               // "" not given
-  std::string geo;              // "" not given
-  ServerRun own;                // this server
-  std::uint64_t reloads = 0;    // since the poller started
-  bool reload_refused = false;  // the last one did not fit together
-  Lateness lateness;            // of its poller's probes
+  std::string dc;                 // "" not given
+  std::string geo;                // "" not given
+  ServerRun own;                  // this server
+  std::uint64_t reloads = 0;      // since the poller started
+  bool reload_refused = false;    // the last one did not fit together
+  std::uint64_t resets = 0;       // of tallies, since the poller started
+  Lateness lateness;              // of its poller's probes
+  std::vector<PgstOrder> orders;  // one for each entry, most of them empty; or none at all
+  std::uint64_t orders_number = 0;
 };
 
 // Fills `out`, which has room for out.max_hosts hosts (set by the caller, as many as `entries` at

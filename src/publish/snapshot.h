@@ -16,11 +16,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config/order.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define PGST_SNAPSHOT_LAYOUT 1
+#define PGST_SNAPSHOT_LAYOUT 2
 
 #define PGST_NAME_SIZE 264     /* a host entry's name */
 #define PGST_HOSTNAME_SIZE 256 /* a host name, address or socket directory */
@@ -44,7 +46,7 @@ typedef enum PgstState {
   PGST_STATE_DOWN = 3
 } PgstState;
 
-/* How the probes of a host went, counted since the poller knows it. */
+/* How the probes of a host went, counted since the poller knows it, or since it was reset. */
 typedef struct PgstTally {
   uint64_t succeeded;
   uint64_t timed_out;
@@ -53,6 +55,11 @@ typedef struct PgstTally {
   uint64_t state_changes;
   uint64_t duration_us; /* of all probes together */
   uint64_t durations[PGST_DURATION_CLASSES];
+  uint64_t shortest_us; /* of all probes; 0 before the first */
+  uint64_t longest_us;
+  uint64_t retries;          /* probes made because the one before had failed */
+  uint64_t most_retries;     /* in one row */
+  int64_t last_failure_wall; /* 0 never */
 } PgstTally;
 
 /* Somebody who streams from this very server: a row of its pg_stat_replication. */
@@ -73,7 +80,7 @@ typedef struct PgstHost {
   char dc[PGST_LABEL_SIZE];               /* "" not given */
   char geo[PGST_LABEL_SIZE];              /* "" not given */
   char application_name[PGST_LABEL_SIZE]; /* "" not given */
-  double weight;                          /* 0 = never for reads */
+  double weight; /* 0 = never for reads; the entry's, or what an operator ordered instead */
   int32_t port;
 
   /* what it is believed to be */
@@ -94,26 +101,31 @@ typedef struct PgstHost {
   uint8_t has_streaming;
   uint8_t streaming;        /* its WAL receiver streams */
   uint8_t unreachable_here; /* down for this node, while a majority reaches it */
-  uint8_t reserved_flags[3];
+  uint8_t maintenance;      /* PgstMaintenance */
+  uint8_t forced;           /* in maintenance also as the primary */
+  uint8_t reserved_flags[1];
   int32_t sync_priority;
-  int32_t fails;              /* consecutive */
-  int32_t server_version;     /* 150020; 0 unknown */
-  uint32_t timeline;          /* 0 unknown */
-  uint32_t votes_up;          /* voting nodes that reach it, itself included */
-  uint32_t votes_down;        /* voting nodes that do not */
-  uint64_t lag_ms;            /* milliseconds */
-  uint64_t lag_bytes;         /* bytes of WAL */
-  uint64_t lsn;               /* primary: written; standby: replayed */
-  uint64_t system_identifier; /* 0 unknown */
+  int32_t fails;                  /* consecutive */
+  int32_t server_version;         /* 150020; 0 unknown */
+  uint32_t timeline;              /* 0 unknown */
+  uint32_t votes_up;              /* voting nodes that reach it, itself included */
+  uint32_t votes_down;            /* voting nodes that do not */
+  uint64_t lag_ms;                /* milliseconds */
+  uint64_t lag_bytes;             /* bytes of WAL */
+  uint64_t lsn;                   /* primary: written; standby: replayed */
+  uint64_t system_identifier;     /* 0 unknown */
+  int64_t maintenance_since_wall; /* 0 not in maintenance */
+  int64_t last_begun_mono;        /* when the last check that has ended began */
   int64_t last_check_wall;
   int64_t last_success_wall;
   int64_t last_change_wall;
   int64_t postmaster_start_wall; /* of the server last seen there; 0 unknown */
   PgstTally tally;
-  char replication_state[PGST_LABEL_SIZE]; /* "" unknown or none */
-  char sync_state[PGST_LABEL_SIZE];        /* "" unknown or none */
-  char upstream[PGST_NAME_SIZE];           /* "" unknown or none */
-  char last_error[PGST_ERROR_SIZE];        /* "" after a success */
+  char replication_state[PGST_LABEL_SIZE];       /* "" unknown or none */
+  char sync_state[PGST_LABEL_SIZE];              /* "" unknown or none */
+  char upstream[PGST_NAME_SIZE];                 /* "" unknown or none */
+  char last_error[PGST_ERROR_SIZE];              /* "" after a success */
+  char maintenance_reason[PGST_REASON_SIZE + 7]; /* "" not given (and keeps the next host at 8) */
 } PgstHost;
 
 typedef struct PgstSnapshot {
@@ -131,10 +143,11 @@ typedef struct PgstSnapshot {
   uint8_t dc_counts;  /* this node and every host have a dc: prefer the same one */
   uint8_t geo_counts; /* the same for geo */
   uint32_t live_primaries;
-  uint32_t voters;            /* nodes with a vote, this one included */
-  uint32_t voters_in_sight;   /* of these; this one included */
-  uint32_t voters_unasked;    /* not among these: a reload has just brought them */
-  uint32_t reserved;          /* keeps what follows at 8 bytes; 0 */
+  uint32_t voters;          /* nodes with a vote, this one included */
+  uint32_t voters_in_sight; /* of these; this one included */
+  uint32_t voters_unasked;  /* not among these: a reload has just brought them */
+  uint32_t reserved;        /* keeps what follows at 8 bytes; 0 */
+  uint64_t orders; /* which of the operators' orders these are: the number they came with */
   uint64_t system_identifier; /* of the cluster; 0 unknown */
   uint64_t sync_max_lag_ms;
   uint64_t sync_max_lag_bytes;
@@ -143,6 +156,7 @@ typedef struct PgstSnapshot {
   uint32_t newest_timeline; /* its timeline; 0 unknown */
   uint32_t sender_count;    /* senders[0 .. sender_count - 1] are valid */
   uint64_t reloads;         /* of the settings, since the poller started */
+  uint64_t resets;          /* of the tallies, since the poller started */
   uint64_t reload_refused;  /* 1: the last one did not fit together and is not in force */
   /* by how much the poller began probes later than it should have, since it started */
   uint64_t lateness_us;                     /* of all probes together */

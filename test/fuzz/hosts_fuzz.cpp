@@ -1,7 +1,7 @@
 // Fuzzes the parsers of src/config: whatever is written into pg_status.hosts, listen_addresses,
-// allow, dc and geo, what is accepted keeps the promises of the headers and can be written down and
-// read again, and what is refused gives one short, harmless line of log. The first byte chooses
-// max_hosts.
+// allow, dc and geo, or into the file of operators' orders, what is accepted keeps the promises of
+// the headers and can be written down and read again, and what is refused gives one short, harmless
+// line of log. The first byte chooses max_hosts.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -18,6 +18,7 @@
 #include "base/ip_address.hpp"
 #include "config/hosts.hpp"
 #include "config/networks.hpp"
+#include "config/orders.hpp"
 
 namespace pg_status {
 namespace {
@@ -136,6 +137,28 @@ void FuzzLabel(std::string_view text) {
   Require(*label == text && IsWord(text, kMaxLabelBytes), "a label is a word, as written");
 }
 
+// What is read is what would be written.
+void FuzzOrders(std::string_view text, std::size_t max) {
+  const auto orders = ParseOrders(text, max);
+  if (!orders) return CheckError(orders.error());
+  Require(orders->size() <= max, "no more orders than allowed");
+  std::string written;
+  for (const PgstOrder& order : *orders) {
+    const std::string_view host = FixedText(order.host);
+    Require(!host.empty() && host.find(' ') == std::string_view::npos && IsShownAsItIs(host),
+            "the host of an order has no blanks");
+    Require(IsFor(order, host, "", 0) && order.port >= 0 && order.port <= 65535,
+            "an order is for its host");
+    Require(IsShownAsItIs(FixedText(order.reason)), "a reason is one line of valid UTF-8");
+    written += WriteOrder(order);
+  }
+  const auto again = ParseOrders(written, max);
+  Require(again.ok() && again->size() == orders->size(), "orders can be written and read again");
+  std::string once_more;
+  for (const PgstOrder& order : *again) once_more += WriteOrder(order);
+  Require(once_more == written, "and are the same then");
+}
+
 }  // namespace
 }  // namespace pg_status
 
@@ -148,5 +171,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   pg_status::FuzzListenAddresses(text);
   pg_status::FuzzNetworks(text);
   pg_status::FuzzLabel(text);
+  pg_status::FuzzOrders(text, data[0] % 9);
   return 0;
 }

@@ -169,7 +169,8 @@ subtest 'paths that are none here' => sub {
 
 subtest 'host objects' => sub {
     my @keys = qw(dc geo master alive possible_dead lag_ms sync_by_time lag_bytes sync_by_bytes lsn);
-    my @keys_of_ours = qw(role state timeline system_identifier last_ok_ms weight votes_up votes_down unreachable_here);
+    my @keys_of_ours = qw(role state timeline system_identifier last_ok_ms weight votes_up votes_down unreachable_here maintenance
+        maintenance_reason);
     my ($status, undef, $text) = @{ told($primary, '/hosts') };
     my @objects = $text =~ /(\{.*?\})/g;
     is(scalar @objects, 3, 'one object for each host');
@@ -470,8 +471,10 @@ subtest 'bare lines' => sub {
     is(ask($port, $_->[0]), $_->[1], $_->[2]) foreach @rows;
     like(ask($port, "replica\n"), qr/\A(?:\Q$s1\E|\Q$s2\E)\n\z/, 'a standby');
     unlike(ask($port, "master?x=${filler}x\n"), qr/\Q$p\E/, 'more than 1024 bytes are too many');
-    my $hosts = decode_json(ask($port, "hosts\n"));
-    is(join(' ', map { $_->{host} } @$hosts),              "$p $s1 $s2",           'hosts, as JSON');
+    my @table = split /\n/, ask($port, "hosts\n");
+    is(join(' ', map { (split)[0] } @table), "host $p $s1 $s2", 'hosts, as a table');
+    my @begins = map { index $_, (split)[1] } @table;
+    is_deeply(\@begins, [ ($begins[0]) x 4 ], '... whose columns are aligned');
     is(decode_json(ask($port, "status?host=$s1\n"))->{role}, 'standby',            'status, as JSON');
 
     my $socket = connect_to($port);

@@ -316,14 +316,15 @@ sub check_node_json {
     my $age = delete $own{polled_ms};
     cmp_ok($age, '<', 60000, 'the last sign of life of the poller');
     is_deeply(\%own,
-        {   version     => sql($node, 'SELECT pg_status_version()'),
-            lag_bytes   => 0,
-            lag_ms      => 0,
-            primary     => $p,
-            split_brain => JSON::PP::false,
-            quorum      => JSON::PP::true,
-            fenced      => JSON::PP::false,
-            maintenance => JSON::PP::false },
+        {   version            => sql($node, 'SELECT pg_status_version()'),
+            lag_bytes          => 0,
+            lag_ms             => 0,
+            primary            => $p,
+            split_brain        => JSON::PP::false,
+            quorum             => JSON::PP::true,
+            fenced             => JSON::PP::false,
+            maintenance        => JSON::PP::false,
+            maintenance_reason => undef },
         'and what is our own');
     my @special = qw(pause cluster_unlocked tags pending_restart failsafe_mode_is_active);
     is_deeply([ grep { exists $json->{$_} } @special ], [],

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <new>
@@ -63,6 +64,32 @@ TEST(WallSettings, Numbers) {
   EXPECT_EQ(value, 7u);
   EXPECT_TRUE(pgst_parse_uint64("18446744073709551615", &value));
   EXPECT_EQ(value, UINT64_MAX);
+}
+
+TEST(WallOrders, AreWrittenAndReadAgain) {
+  PgstOrder order{};
+  std::strcpy(order.host, "db1");
+  std::strcpy(order.hostname, "10.0.0.1");
+  order.port = 5432;
+  order.maintenance = PGST_MAINT;
+  EXPECT_TRUE(pgst_set_reason(&order, "two\nlines"));
+  EXPECT_STREQ(order.reason, "two lines");
+  char line[PGST_ORDER_LINE_SIZE];
+  pgst_write_order(&order, line);
+  EXPECT_STREQ(line, "maint there plain 0 db1 10.0.0.1 5432 two lines\n");
+
+  PgstOrder read[2] = {};
+  std::uint32_t count = 7;
+  PgstMessage why;
+  EXPECT_EQ(pgst_parse_orders(line, 2, read, &count, &why), PGST_OK);
+  EXPECT_EQ(count, 1u);
+  EXPECT_STREQ(read[0].reason, "two lines");
+  EXPECT_EQ(pgst_parse_orders("nonsense\n", 2, read, &count, &why), PGST_INVALID);
+  EXPECT_STREQ(why.text, "Line 1 is no order.");
+  EXPECT_EQ(count, 0u);
+
+  EXPECT_FALSE(pgst_set_reason(&order, std::string(PGST_REASON_SIZE, 'r').c_str()));
+  EXPECT_TRUE(pgst_set_reason(&order, std::string(PGST_REASON_SIZE - 1, 'r').c_str()));
 }
 
 TEST(WallClock, IsTheClockOfTheLoop) {
@@ -231,6 +258,7 @@ TEST_F(WallPoller, EventsComeOverTheWall) {
 struct FakeServer {
   PgstNodeState state = PGST_NODE_PRIMARY;
   std::uint64_t cursor = 0;
+  std::vector<std::uint32_t> handed_out;
   std::function<void()> before_move;
   std::function<void()> on_node_state;
   std::function<void()> on_node_facts;
@@ -252,7 +280,8 @@ bool FakeMove(std::uint64_t from, std::uint64_t to) {
   fake->cursor = to;
   return true;
 }
-constexpr PgstServerCalls kCalls = {FakeState, FakeFacts, FakeCursor, FakeMove};
+void FakeHandedOut(std::uint32_t host) { fake->handed_out.push_back(host); }
+constexpr PgstServerCalls kCalls = {FakeState, FakeFacts, FakeCursor, FakeMove, FakeHandedOut};
 
 class WallListener : public testing::Test {
  protected:
@@ -310,12 +339,12 @@ TEST_F(WallListener, WhoWaitsIsAnsweredWhenTheGenerationIsAnotherOne) {
   pgst_listener_set_snapshot(listener, &scene.snapshot(), EventLoop::Now());
   pgst_listener_set_generation(listener, 7);
   Visitor waiting(static_cast<std::uint16_t>(settings.http_port), "hosts?wait=60&generation=7\n");
-  EXPECT_EQ(Line(settings.http_port, "hosts?wait=60&generation=6").substr(0, 9), "[{\"host\":");
+  EXPECT_EQ(Line(settings.http_port, "hosts?wait=60&generation=6").substr(0, 5), "host ");
   EXPECT_EQ(Line(settings.http_port, "live"), "OK\n") << "others are served meanwhile";
   EXPECT_EQ(waiting.heard(), "");
   pgst_listener_set_generation(listener, 8);
   ASSERT_TRUE(RunUntil({worker.get(), &waiting}, [&] { return !waiting.end().empty(); }));
-  EXPECT_EQ(waiting.heard().substr(0, 9), "[{\"host\":");
+  EXPECT_EQ(waiting.heard().substr(0, 5), "host ");
 }
 
 // As where another process moves the shared cursor between our look at it and our move.
@@ -337,6 +366,7 @@ TEST_F(WallListener, ATurnThatSomebodyElseTookIsTakenAnew) {
   EXPECT_EQ(Line(settings.http_port, "replica"), "b\n") << "the other one got c";
   EXPECT_FALSE(server.before_move);
   EXPECT_EQ(Line(settings.http_port, "replica"), "c\n");
+  EXPECT_EQ(server.handed_out, (std::vector<std::uint32_t>{1, 1, 2})) << "each answer counts once";
 }
 
 TEST_F(WallListener, ARefusedReloadLeavesThePortsOpen) {
@@ -404,7 +434,7 @@ class WallView : public testing::Test {
     node.latest_end = CheckScene::kNewest;
     node.has_receiver = true;
     node.streaming = true;
-    view = PgstView{&scene.snapshot(), &node, now, false};
+    view = PgstView{&scene.snapshot(), &node, now, false, nullptr, 0};
   }
   std::string AgentLine(const char* command) {
     char line[PGST_AGENT_LINE_SIZE];
@@ -466,6 +496,17 @@ TEST_F(WallView, SaysWhatTheCheckPortWouldSay) {
   EXPECT_EQ(lag, 100u);
   node.replayed = 0;
   EXPECT_FALSE(pgst_own_lag_bytes(&view, &lag));
+}
+
+TEST_F(WallView, TellsWhetherThisServerIsInMaintenance) {
+  EXPECT_FALSE(pgst_in_maintenance(&view));
+  PgstOrder order{};
+  order.maintenance = PGST_MAINT;
+  order.self = 1;
+  view.orders = &order;
+  view.order_count = 1;
+  EXPECT_TRUE(pgst_in_maintenance(&view));
+  EXPECT_EQ(AgentLine("agent?role=replica"), "up maint # maintenance");
 }
 
 TEST_F(WallView, TellsOfTheMajority) {

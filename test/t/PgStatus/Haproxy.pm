@@ -43,15 +43,21 @@ END {
     rmtree(\@folders);
 }
 
-# Skips the whole test file where a program is missing, or HAProxy does not know all that the files use. (test/setup
-# installs them.)
-sub skip_without {
+# Why there can be no HAProxy here: a program is missing, or HAProxy does not know all that the files use; '' when it
+# can. (test/setup installs them.)
+sub what_is_missing {
     my (@programs) = @_;
     foreach my $program (@programs) {
-        plan skip_all => "$program is not installed" unless grep { -x "$_/$program" } split /:/, $ENV{PATH};
+        return "$program is not installed" unless grep { -x "$_/$program" } split /:/, $ENV{PATH};
     }
     my ($version) = `haproxy -v` =~ /version (\d+\.\d+)/;
-    plan skip_all => 'HAProxy is older than 2.4' if ($version // 0) < 2.4;
+    return ($version // 0) < 2.4 ? 'HAProxy is older than 2.4' : '';
+}
+
+# Skips the whole test file where something is missing.
+sub skip_without {
+    my $missing = what_is_missing(@_);
+    plan skip_all => $missing if $missing;
     return;
 }
 
@@ -112,14 +118,17 @@ sub with_socket {
 # ---- the process ---------------------------------------------------------------------------------------------------
 
 # Starts HAProxy with a file of docs/haproxy, for nodes in the order of its server lines; returns when it answers.
-# $options{check_at}, a function of a node, gives the port that is to be checked instead of the one the file means.
+# $options{check_at}, a function of a node, gives the port that is to be checked instead of the one the file means;
+# $options{edit} makes another text of the file.
 sub start {
     my ($class, $file, $nodes, %options) = @_;
     push @folders, File::Temp::tempdir('haproxyXXXXXX', TMPDIR => 1);    # a socket's path must be short
     my $self = bless { file => $file, nodes => $nodes, socket => "$folders[-1]/socket", %options }, $class;
     $self->{config} = dirname($nodes->[0]->logfile) . '/' . basename($0, '.pl') . '_' . ++$count . "_$file";
     open my $config, '>', $self->{config} or croak "could not write $self->{config}: $!";
-    print $config $self->with_socket(sooner($self->local_places(read_from("$docs/$file", 0))));
+    my $text = read_from("$docs/$file", 0);
+    $text = $self->{edit}->($text) if $self->{edit};
+    print $config $self->with_socket(sooner($self->local_places($text)));
     close $config or croak "could not write $self->{config}: $!";
     my $log = "$self->{config}.log";
     system("haproxy -c -f '$self->{config}' >'$log' 2>&1") == 0

@@ -44,6 +44,7 @@ class CheckScene {
 
   World& world() {
     world_.snapshot = &storage_.get();
+    world_.orders = &order_;
     return world_;
   }
   NodeFacts& node() { return world_.node; }
@@ -68,6 +69,16 @@ class CheckScene {
     snapshot().voters_in_sight = in_sight;
     world_.fence = fence;
     node().state = Fenced(node().state, world());
+  }
+  // An operator has taken this very server out of service. `self`: as the order itself says so;
+  // else only its name does.
+  PgstOrder& Detach(std::string_view name, std::string_view reason, bool self = true) {
+    CopyFixedText(order_.host, name);
+    CopyFixedText(order_.reason, reason);
+    order_.maintenance = PGST_MAINT;
+    order_.self = self ? 1 : 0;
+    world_.order_count = 1;
+    return order_;
   }
   void MakeStale() { world_.poller_alive = kNow - kStaleAfter - 1; }
   void Unpublish() {
@@ -138,6 +149,7 @@ class CheckScene {
   }
 
   SnapshotStorage storage_;
+  PgstOrder order_{};
   World world_;
 };
 

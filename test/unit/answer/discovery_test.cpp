@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "answer/discovery_scene.hpp"
+#include "answer/host_table.hpp"
 #include "base/fixed_text.hpp"
 
 namespace pg_status {
@@ -540,9 +541,11 @@ TEST(DiscoveryLine, NobodyIsAnEmptyLine) {
   EXPECT_EQ(scene.Line("/replica"), "\n");
 }
 
-TEST(DiscoveryLine, JsonOfHosts) {
+TEST(DiscoveryLine, HostsAreATableAndOneOfThemIsJson) {
   DiscoveryScene scene;
-  EXPECT_EQ(scene.Line("/hosts"), scene.Http(Get("/hosts")).body + "\n");
+  std::string table;
+  AppendHostTable(scene.snapshot(), true, table);
+  EXPECT_EQ(scene.Line("/hosts"), table);
   EXPECT_EQ(scene.Line("/status", {{"host", "s2"}}),
             scene.Http(Get("/status", {{"host", "s2"}})).body + "\n");
 }

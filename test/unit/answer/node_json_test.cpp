@@ -49,7 +49,7 @@ TEST(NodeJson, OfAPrimary) {
       R"("dcs_last_seen":1784883599,"database_system_identifier":"7300000000000000001",)"
       R"("patroni":{"version":"1.0.0","scope":"main","name":"a"},)"
       R"("pg_status":{"version":"1.0.0","lag_bytes":0,"lag_ms":0,"primary":"a",)"
-      R"("split_brain":false,"quorum":null,"fenced":false,"maintenance":false,"polled_ms":250}})");
+      R"("split_brain":false,"quorum":null,"fenced":false,"maintenance":false,"maintenance_reason":null,"polled_ms":250}})");
 }
 
 TEST(NodeJson, OfAReplica) {
@@ -66,7 +66,7 @@ TEST(NodeJson, OfAReplica) {
       R"("dcs_last_seen":1784883599,"database_system_identifier":"7300000000000000001",)"
       R"("patroni":{"version":"1.0.0","scope":"main","name":"b"},)"
       R"("pg_status":{"version":"1.0.0","lag_bytes":24,"lag_ms":7,"primary":"a",)"
-      R"("split_brain":false,"quorum":null,"fenced":false,"maintenance":false,"polled_ms":250}})");
+      R"("split_brain":false,"quorum":null,"fenced":false,"maintenance":false,"maintenance_reason":null,"polled_ms":250}})");
 }
 
 TEST(NodeJson, ListsWhoStreamsFromThisNode) {

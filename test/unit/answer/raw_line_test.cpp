@@ -30,6 +30,14 @@ TEST(RawLine, NoWordContainsAnotherSinceLoadBalancersMatchSubstrings) {
   }
 }
 
+TEST(RawLine, TheWordOfMaintenanceIsLikeNoOther) {
+  for (NodeState state : kStates) {
+    EXPECT_EQ(RawLine(state).find("MAINT"), std::string_view::npos);
+    EXPECT_EQ(kMaintLine.find(RawLine(state).substr(0, RawLine(state).size() - 1)),
+              std::string_view::npos);
+  }
+}
+
 TEST(RawLine, IsOneLineWithItsEndOnly) {
   for (NodeState state : kStates) {
     EXPECT_EQ(RawLine(state).find('\n'), RawLine(state).size() - 1);

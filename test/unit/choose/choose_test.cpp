@@ -134,6 +134,23 @@ TEST(Choose, EveryRouteInEveryTopology) {
        Reason::kFound, 0, Reason::kFallback, 0},
       {"the standby never answered", [](Topology& t) { t.host(1).state = PGST_STATE_UNKNOWN; },
        Reason::kFound, 0, Reason::kFallback, 0},
+      {"the standby is in maintenance", [](Topology& t) { t.host(1).maintenance = PGST_MAINT; },
+       Reason::kFound, 0, Reason::kFallback, 0},
+      {"the standby is being drained", [](Topology& t) { t.host(1).maintenance = PGST_DRAIN; },
+       Reason::kFound, 0, Reason::kFallback, 0},
+      {"the primary is in maintenance", [](Topology& t) { t.host(0).maintenance = PGST_MAINT; },
+       Reason::kFound, 0, Reason::kFound, 1},
+      {"all are in maintenance",
+       [](Topology& t) { t.host(0).maintenance = t.host(1).maintenance = PGST_MAINT; },
+       Reason::kFound, 0, Reason::kFallback, 0},
+      {"the primary is in maintenance as well, by force",
+       [](Topology& t) {
+         t.host(0).maintenance = t.host(1).maintenance = PGST_MAINT;
+         t.host(0).forced = 1;
+       },
+       Reason::kNone, -1, Reason::kNone, -1},
+      {"force is of no use without maintenance", [](Topology& t) { t.host(0).forced = 1; },
+       Reason::kFound, 0, Reason::kFound, 1},
       {"the standby's state is no state", [](Topology& t) { t.host(1).state = 200; },
        Reason::kFound, 0, Reason::kFallback, 0},
       {"the standby is of another cluster", [](Topology& t) { t.host(1).foreign = 1; },

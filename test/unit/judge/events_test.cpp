@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/fixed_text.hpp"
 #include "judge/scene.hpp"
 
 namespace pg_status {
@@ -35,9 +36,10 @@ struct EventScene : Scene {
 
   // Those since the last look.
   Lines Told() {
-    const std::vector<Event> events = DescribeEvents(belief, cluster, entries);
-    belief = BeliefOf(cluster, entries);
-    EXPECT_TRUE(DescribeEvents(belief, cluster, entries).empty()) << "an event is told once";
+    const std::vector<Event> events = DescribeEvents(belief, cluster, entries, orders);
+    belief = BeliefOf(cluster, entries, orders);
+    EXPECT_TRUE(DescribeEvents(belief, cluster, entries, orders).empty())
+        << "an event is told once";
     return TextsOf(events);
   }
   Lines After(std::size_t host, const Observation& observation) {
@@ -51,18 +53,36 @@ struct EventScene : Scene {
     return After(host, Failure(outcome, ms, "connection refused"));
   }
 
-  Belief belief = BeliefOf(cluster, entries);
+  std::vector<PgstOrder> orders;
+  Belief belief = BeliefOf(cluster, entries, orders);
 };
 
 constexpr WallUs kStartB = kStart + 5;  // the start that Standby() tells
+
+TEST(Events, MaintenanceIsTheOperatorsWord) {
+  EventScene scene(2);
+  scene.orders.resize(2);
+  EXPECT_EQ(scene.Told(), Lines{});
+  PgstOrder& order = scene.orders[1];
+  order.maintenance = PGST_MAINT;
+  CopyFixedText(order.reason, "new disks");
+  const std::string host = scene.entries[1].name;
+  EXPECT_EQ(scene.Told(), Lines{host + " maintenance: ->maint (new disks)"});
+  order.maintenance = PGST_DRAIN;
+  EXPECT_EQ(scene.Told(), Lines{host + " maintenance: maint->drain (new disks)"});
+  order.maintenance = PGST_IN_SERVICE;
+  EXPECT_EQ(scene.Told(), Lines{host + " maintenance: drain->"});
+  order.has_weight = 1;
+  EXPECT_EQ(scene.Told(), Lines{});
+}
 
 TEST(Events, EveryKindHasAWordOfItsOwn) {
   Lines words;
   for (int kind = 0; kind <= static_cast<int>(EventKind::kQuorum); ++kind) {
     words.emplace_back(KindWord(static_cast<EventKind>(kind)));
   }
-  EXPECT_EQ(words, Lines({"state", "unreachable_here", "role", "foreign", "hosts", "primary",
-                          "split_brain", "quorum"}));
+  EXPECT_EQ(words, Lines({"state", "unreachable_here", "role", "foreign", "maintenance", "hosts",
+                          "primary", "split_brain", "quorum"}));
 }
 
 TEST(Events, NothingChangedNothingTold) {

@@ -25,7 +25,7 @@ TEST(Tally, EachProbeHasOneResult) {
        {Outcome::kOk, Outcome::kOk, Outcome::kTimeout, Outcome::kRefused, Outcome::kUnresolved,
         Outcome::kClosed, Outcome::kTerminated, Outcome::kCancelled, Outcome::kFull,
         Outcome::kRejected, Outcome::kGarbled}) {
-    CountProbe(Lasting(1, outcome), tally);
+    CountProbe(Lasting(1, outcome), false, tally);
   }
   EXPECT_EQ(tally.succeeded, 2u);
   EXPECT_EQ(tally.timed_out, 1u);
@@ -44,9 +44,55 @@ TEST(Tally, ABoundBelongsToItsClass) {
                       {5000000, 10}, {5000001, 11}, {86400 * kUsPerSecond, 11}};
   for (const Row& row : rows) {
     Tally tally;
-    CountProbe(Lasting(row.duration_us), tally);
+    CountProbe(Lasting(row.duration_us), false, tally);
     EXPECT_EQ(tally.durations[row.duration_class], 1u) << row.duration_us;
   }
+}
+
+TEST(Tally, ExtremesAndTheLastFailureAreKept) {
+  Tally tally;
+  EXPECT_EQ(tally.shortest_us, 0u);
+  for (const std::int64_t duration_us : {300, 200, 900}) {
+    CountProbe(Lasting(duration_us), false, tally);
+  }
+  EXPECT_EQ(tally.shortest_us, 200u);
+  EXPECT_EQ(tally.longest_us, 900u);
+  EXPECT_EQ(tally.last_failure, 0);
+  const Observation failure = Lasting(5, Outcome::kTimeout);
+  CountProbe(failure, false, tally);
+  CountProbe(Lasting(1), false, tally);
+  EXPECT_EQ(tally.last_failure, failure.finished);
+  EXPECT_EQ(tally.shortest_us, 1u);
+}
+
+// A host that is down is not retried: it is simply asked.
+TEST(Tally, RetriesAreProbesOfAHostThatIsInDoubt) {
+  HostVerdict host;
+  Limits limits;
+  limits.max_fails = 3;
+  std::int64_t at_ms = 1000;
+  for (const bool good : {true, false, true, false, false, false, false, false, true, true}) {
+    at_ms += 10;
+    RecordObservation(
+        host, good ? Answer(Primary(1, 100), at_ms) : Failure(Outcome::kRefused, at_ms), limits);
+  }
+  EXPECT_EQ(host.tally.retries, 3u);  // after the second probe, the fourth and the fifth
+  EXPECT_EQ(host.tally.most_retries, 2u);
+}
+
+TEST(Tally, ResetItBeginsAnewButTheConnectionIsStillTheFirst) {
+  Tally tally;
+  Observation observation = Lasting(300);
+  observation.new_connection = true;
+  CountProbe(observation, true, tally);
+  ResetTally(tally);
+  EXPECT_EQ(tally.succeeded + tally.retries + tally.most_retries + tally.duration_us, 0u);
+  EXPECT_EQ(tally.longest_us, 0u);
+  CountProbe(observation, false, tally);
+  EXPECT_EQ(tally.connections, 2u);
+  Tally untouched;
+  ResetTally(untouched);
+  EXPECT_EQ(untouched.connections, 0u);
 }
 
 TEST(Tally, OnlyConnectionsThatAnsweredCount) {
@@ -54,7 +100,7 @@ TEST(Tally, OnlyConnectionsThatAnsweredCount) {
   for (const Outcome outcome : {Outcome::kOk, Outcome::kRefused}) {
     Observation observation = Lasting(1, outcome);
     observation.new_connection = true;
-    CountProbe(observation, tally);
+    CountProbe(observation, false, tally);
   }
   EXPECT_EQ(tally.connections, 1u);
 }

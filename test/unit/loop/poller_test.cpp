@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/fixed_text.hpp"
 #include "loop/scene.hpp"
 
 namespace pg_status {
@@ -211,6 +212,86 @@ TEST_F(PollerTest, AskedForNowItDoesNotWaitForTheNextTurn) {
   const std::size_t asked = server.queries();
   poller->ProbeNow();
   EXPECT_TRUE(Run([&] { return server.queries() > asked; }));
+}
+
+TEST_F(PollerTest, AskedForNowDuringAPollItPollsOnceMore) {
+  settings.limits.poll_interval_us = 3600 * kUsPerSecond;
+  Start(Place(server));
+  ASSERT_TRUE(Run([&] { return snapshot != nullptr && StateOf(0) == PGST_STATE_UP; }));
+  const std::size_t asked = server.queries();
+  poller->ProbeNow(0);
+  ASSERT_TRUE(Run([&] { return server.queries() == asked + 1; }));
+  poller->ProbeNow(0);  // its answer has not been read
+  const MonoUs now = EventLoop::Now();
+  EXPECT_TRUE(Run([&] { return snapshot->hosts[0].last_begun_mono >= now; }));
+  EXPECT_EQ(server.queries(), asked + 2);
+  poller->ProbeNow(4000);  // there is no such host
+}
+
+PgstOrder Maintenance(const std::string& host, const std::string& reason) {
+  PgstOrder order{};
+  CopyFixedText(order.host, host);
+  CopyFixedText(order.reason, reason);
+  order.maintenance = PGST_MAINT;
+  order.since_wall = 1;
+  return order;
+}
+
+TEST_F(PollerTest, OrdersAreShownAtOnce) {
+  Start(Place(server) + ", " + Place(other));
+  PgstOrder weight{};
+  CopyFixedText(weight.host, Place(other));
+  weight.has_weight = 1;
+  weight.weight = 0.5;
+  poller->SetOrders({Maintenance(Place(server), "why"), weight}, 7);
+  snapshot = poller->TakeSnapshot();
+  ASSERT_NE(snapshot, nullptr);
+  EXPECT_EQ(snapshot->orders, 7U);
+  EXPECT_EQ(snapshot->hosts[0].maintenance, PGST_MAINT);
+  EXPECT_EQ(FixedText(snapshot->hosts[0].maintenance_reason), "why");
+  EXPECT_EQ(snapshot->hosts[0].maintenance_since_wall, 1);
+  EXPECT_EQ(snapshot->hosts[1].maintenance, PGST_IN_SERVICE);
+  EXPECT_EQ(snapshot->hosts[1].weight, 0.5);
+  ASSERT_TRUE(Run([&] { return StateOf(0) == PGST_STATE_UP && StateOf(1) == PGST_STATE_UP; }));
+  EXPECT_EQ(snapshot->hosts[0].maintenance, PGST_MAINT) << "it is polled all the same";
+}
+
+TEST_F(PollerTest, AHostIsBackInServiceWhenItWasAskedAnew) {
+  settings.limits.poll_interval_us = 3600 * kUsPerSecond;
+  Start(Place(server));
+  ASSERT_TRUE(Run([&] { return snapshot != nullptr && StateOf(0) == PGST_STATE_UP; }));
+  poller->SetOrders({Maintenance(Place(server), "why")}, 1);
+  const std::size_t asked = server.queries();
+  poller->SetOrders({}, 2);
+  snapshot = poller->TakeSnapshot();
+  ASSERT_NE(snapshot, nullptr);
+  EXPECT_EQ(snapshot->orders, 2U);
+  EXPECT_EQ(snapshot->hosts[0].maintenance, PGST_MAINT);
+  ASSERT_TRUE(Run([&] { return snapshot->hosts[0].maintenance == PGST_IN_SERVICE; }));
+  EXPECT_GT(server.queries(), asked);
+  EXPECT_EQ(snapshot->hosts[0].maintenance_reason[0], '\0');
+}
+
+TEST_F(PollerTest, AHostThatIsDownIsShownAsThatWhenItIsAttached) {
+  RefusedPort nobody;
+  Start("127.0.0.1:" + std::to_string(nobody.port()));
+  ASSERT_TRUE(Run([&] { return snapshot != nullptr && StateOf(0) == PGST_STATE_DOWN; }));
+  poller->SetOrders({Maintenance("127.0.0.1:" + std::to_string(nobody.port()), "")}, 1);
+  ASSERT_TRUE(Run([&] { return snapshot->hosts[0].maintenance == PGST_MAINT; }));
+  poller->SetOrders({}, 2);
+  EXPECT_TRUE(Run([&] { return snapshot->hosts[0].maintenance == PGST_IN_SERVICE; }));
+}
+
+TEST_F(PollerTest, AnOrderWaitsForItsHostToBeInTheList) {
+  Start(Place(server));
+  poller->SetOrders({Maintenance(Place(other), "why")}, 1);
+  settings.hosts = ParseHosts(Place(server) + ", " + Place(other), 5432, 4).value();
+  poller->Configure(settings);
+  snapshot = poller->TakeSnapshot();
+  ASSERT_NE(snapshot, nullptr);
+  EXPECT_EQ(snapshot->hosts[0].maintenance, PGST_IN_SERVICE);
+  EXPECT_EQ(snapshot->hosts[1].maintenance, PGST_MAINT);
+  EXPECT_EQ(snapshot->orders, 1U);
 }
 
 // `count` hosts at which nobody listens.

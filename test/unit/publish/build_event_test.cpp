@@ -71,7 +71,7 @@ TEST(BeliefIn, WhatASnapshotSaysIsWhatWasBelieved) {
   EXPECT_TRUE(belief.hosts[2].foreign);
   EXPECT_EQ(belief.primary, "b:5432");
   EXPECT_TRUE(belief.split_brain);
-  EXPECT_TRUE(DescribeEvents(belief, scene.cluster, scene.entries).empty());
+  EXPECT_TRUE(DescribeEvents(belief, scene.cluster, scene.entries, {}).empty());
 }
 
 TEST(BeliefIn, AMajority) {

@@ -1,0 +1,316 @@
+/*
+ * orders.c
+ *	  Operators' orders over a restart; see orders.h.
+ *
+ *	pg_status orders 1 INODE PLACE CRC
+ *	one line for each order (src/config/orders.hpp)
+ *
+ * pg_basebackup and pg_rewind copy whatever is in a data directory, but orders hold for
+ * one server: what the copy brings must not take the new server out of service. A copy is
+ * another file in another place, so the file tells its own inode and a checksum of where
+ * it is: host name and directory. One of the two is enough: a data directory may be
+ *moved, and a machine be given another name.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "port/pg_crc32c.h"
+#include "storage/fd.h"
+
+#include "compat.h"
+#include "orders.h"
+#include "settings.h"
+#include "shared.h"
+
+/* in the data directory, where all processes of the server are at home */
+#define KEPT "pg_status.orders"
+#define UNFINISHED KEPT ".tmp"
+#define SET_ASIDE KEPT ".unused"
+
+#define HEAD_FORMAT "pg_status orders 1 %llu %08X %08X\n"
+#define HEAD_SIZE 80
+
+static pg_crc32c
+checksum(const char *text)
+{
+	pg_crc32c crc;
+
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, text, strlen(text));
+	FIN_CRC32C(crc);
+	return crc;
+}
+
+static pg_crc32c
+checksum_of_place(void)
+{
+	char place[256 + MAXPGPATH] = "";
+
+	if (gethostname(place, 255) != 0)
+		place[0] = '\0';
+	place[255] = '\0';
+	strlcat(place, ":", sizeof(place));
+	strlcat(place, DataDir, sizeof(place));
+	return checksum(place);
+}
+
+static void
+set_aside(const char *why)
+{
+	ereport(
+		WARNING,
+		(errcode(ERRCODE_DATA_CORRUPTED),
+		 errmsg("pg_status: the orders of maintenance in \"%s\" are not used", KEPT),
+		 errdetail("%s", why),
+		 errhint("All hosts are in service. The file is kept as \"%s\"; take out again "
+				 "with pg_status_detach_node() what should be.",
+				 SET_ASIDE)));
+	(void) durable_rename(KEPT, SET_ASIDE, LOG);
+}
+
+/* What is missing now may be there a moment later. */
+static bool
+is_passing(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM || error == EINTR;
+}
+
+/*
+ * The whole file, or NULL where there is none or it is of no use. For lack of memory or
+ * descriptors it is an ERROR: whoever comes next tries again.
+ */
+static char *
+read_kept(struct stat *file)
+{
+	size_t most = HEAD_SIZE + (size_t) PGST_MOST_HOSTS * PGST_ORDER_LINE_SIZE;
+	char *text = NULL;
+	ssize_t length = -1;
+	int error;
+	/* (whatever somebody has put there: it must not make us wait) */
+	int fd = OpenTransientFile(KEPT, O_RDONLY | O_NONBLOCK);
+
+	if (fd < 0 && errno == ENOENT)
+		return NULL;
+	if (fd >= 0 && fstat(fd, file) == 0)
+	{
+		size_t size = S_ISREG(file->st_mode) ? Min((size_t) file->st_size, most) : 0;
+
+		text = palloc(size + 1);
+		length = read(fd, text, size);
+	}
+	error = errno;
+	if (fd >= 0)
+		CloseTransientFile(fd);
+	if (length >= 0)
+	{
+		text[length] = '\0';
+		return text;
+	}
+	errno = error;
+	if (is_passing(error))
+		ereport(ERROR, (errcode_for_file_access(),
+						errmsg("could not read file \"%s\": %m", KEPT)));
+	set_aside(psprintf("It cannot be read: %s.", strerror(error)));
+	return NULL;
+}
+
+/* The lines below the head; NULL, with the reason, when the head is none or not of them.
+ */
+static const char *
+check_head(const char *text, const struct stat *file, const char **why)
+{
+	unsigned long long inode;
+	unsigned int place;
+	unsigned int crc;
+	int length = 0;
+
+	/* NOLINTNEXTLINE(cert-err34-c): a number that does not fit is not the one expected */
+	if (sscanf(text, "pg_status orders 1 %llu %8X %8X%n", &inode, &place, &crc,
+			   &length) != 3 ||
+		text[length] != '\n')
+		*why = "It does not begin as such a file does.";
+	else if (inode != (unsigned long long) file->st_ino && place != checksum_of_place())
+		*why = "It came here with a copy of another data directory, or from a backup.";
+	else if (crc != checksum(text + length + 1))
+		*why = "Its checksum is wrong.";
+	else
+		return text + length + 1;
+	return NULL;
+}
+
+/* As many as there is room for; this server's own before others. */
+static uint32
+take_in(PgstOrder *orders, const PgstOrder *kept, uint32 count)
+{
+	uint32 taken = 0;
+
+	for (int self = 1; self >= 0; self--)
+	{
+		for (uint32 i = 0; i < count && taken < (uint32) pgst_max_hosts; i++)
+		{
+			if (kept[i].self == self)
+				orders[taken++] = kept[i];
+		}
+	}
+	if (taken < count)
+		ereport(WARNING, (errmsg("pg_status: %u orders of maintenance are not used",
+								 count - taken),
+						  errdetail("There are more than pg_status.max_hosts.")));
+	return taken;
+}
+
+/* How many orders were kept. */
+static uint32
+parse_kept(PgstOrder *orders)
+{
+	struct stat file;
+	char *text = read_kept(&file);
+	const char *lines;
+	const char *reason;
+	PgstOrder *kept;
+	PgstMessage why;
+	PgstStatus status;
+	uint32 count = 0;
+
+	if (text == NULL)
+		return 0;
+	lines = check_head(text, &file, &reason);
+	if (lines == NULL)
+	{
+		set_aside(reason);
+		return 0;
+	}
+	kept = palloc(sizeof(PgstOrder) * PGST_MOST_HOSTS);
+	status = pgst_parse_orders(lines, PGST_MOST_HOSTS, kept, &count, &why);
+	if (status == PGST_INVALID)
+		set_aside(why.text);
+	else if (status != PGST_OK)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("%s", why.text)));
+	count = take_in(orders, kept, count);
+	pfree(kept);
+	pfree(text);
+	return count;
+}
+
+void
+pgst_load_orders(void)
+{
+	PgstOrder *orders;
+
+	if (pgst_orders_number() != 0)
+		return;
+	orders = palloc(sizeof(PgstOrder) * pgst_max_hosts);
+	pgst_lock_orders();
+	if (pgst_orders_number() == 0)
+		pgst_replace_orders(orders, parse_kept(orders));
+	pgst_unlock_orders();
+	pfree(orders);
+}
+
+static void
+fail(const char *what, const char *file)
+{
+	ereport(ERROR, (errcode_for_file_access(),
+					errmsg("could not %s file \"%s\": %m", what, file),
+					errdetail("Nothing has changed.")));
+}
+
+static void
+write_whole(int fd, const char *text)
+{
+	ssize_t length = (ssize_t) strlen(text);
+
+	errno = 0;
+	if (write(fd, text, length) == length)
+		return;
+	/* a disk that is full writes less, and need not say so */
+	if (errno == 0)
+		errno = ENOSPC;
+	fail("write", UNFINISHED);
+}
+
+static int
+open_unfinished(struct stat *file)
+{
+	int fd = OpenTransientFile(UNFINISHED, O_CREAT | O_TRUNC | O_WRONLY | O_NONBLOCK);
+
+	if (fd >= 0 && fstat(fd, file) == 0)
+		return fd;
+	fail("create", UNFINISHED);
+	return -1; /* not reached */
+}
+
+static void
+write_kept(const char *lines)
+{
+	char head[HEAD_SIZE];
+	struct stat file;
+	int fd = open_unfinished(&file);
+
+	snprintf(head, sizeof(head), HEAD_FORMAT, (unsigned long long) file.st_ino,
+			 checksum_of_place(), checksum(lines));
+	write_whole(fd, head);
+	write_whole(fd, lines);
+	if (pg_fsync(fd) != 0)
+		fail("fsync", UNFINISHED);
+	if (CloseTransientFile(fd) != 0)
+		fail("close", UNFINISHED);
+	if (rename(UNFINISHED, KEPT) != 0)
+		fail("rename", UNFINISHED);
+}
+
+/* Nothing to keep is no file. */
+static void
+remove_kept(void)
+{
+	if (unlink(KEPT) != 0 && errno != ENOENT)
+		fail("remove", KEPT);
+}
+
+static char *
+lines_of(const PgstOrder *orders, uint32 count)
+{
+	StringInfoData lines;
+
+	initStringInfo(&lines);
+	for (uint32 i = 0; i < count; i++)
+	{
+		char line[PGST_ORDER_LINE_SIZE];
+
+		pgst_write_order(&orders[i], line);
+		if (line[0] == '\0' && orders[i].maintenance != PGST_IN_SERVICE)
+			ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		appendStringInfoString(&lines, line);
+	}
+	return lines.data;
+}
+
+/*
+ * From the moment when the file has its name, the orders are in force: what is kept and
+ * what is done must not differ. That the directory may not be on the disk yet is worth a
+ * warning, no more; never the PANIC that is right for a database's own files.
+ */
+void
+pgst_keep_orders(const PgstOrder *orders, uint32 count)
+{
+	uint32 former_count;
+	const PgstOrder *former = pgst_locked_orders(&former_count);
+	char *lines = lines_of(orders, count);
+	char *former_lines = lines_of(former, former_count);
+	bool same = strcmp(lines, former_lines) == 0;
+
+	if (!same && lines[0] != '\0')
+		write_kept(lines);
+	else if (!same)
+		remove_kept();
+	pgst_replace_orders(orders, count);
+	if (!same)
+		(void) fsync_fname_ext(".", true, true, WARNING);
+	pfree(lines);
+	pfree(former_lines);
+}

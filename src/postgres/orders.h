@@ -1,0 +1,24 @@
+/*
+ * orders.h
+ *	  Operators' orders over a restart: a small file in the data directory.
+ *
+ * It is read once after each start, by whoever comes first, and written whenever the
+ * orders change, atomically: whatever happens at whatever moment, there is the old file
+ *or the new one. A file that is damaged, or came here with a copy of another server's
+ *data directory, is set aside with a warning.
+ */
+#ifndef PGST_ORDERS_H
+#define PGST_ORDERS_H
+
+#include "wall.h"
+
+/* Sees to it that what was kept is in shared memory. Never fails for what the file is. */
+extern void pgst_load_orders(void);
+
+/*
+ * Keeps these orders and puts them into force, for a caller that holds
+ * pgst_lock_orders(). When they cannot be kept, that is an ERROR and nothing has changed.
+ */
+extern void pgst_keep_orders(const PgstOrder *orders, uint32 count);
+
+#endif /* PGST_ORDERS_H */
