@@ -7,27 +7,12 @@ use FindBin;
 use lib $FindBin::RealBin;
 use PgStatus;
 use PgStatus::Http;
+use PgStatus::Watchers;
 use PostgreSQL::Test::Cluster;
 use Test::More;
 
-my $superuser = getpwuid $<;
-
 my @nodes = map { new_node($_) } qw(primary standby1 standby2);
 my ($primary, $standby1, $standby2) = @nodes;
-my %watcher = map { $_->name => 'watch_' . $_->name } @nodes;
-
-# The watchers of these nodes are not let in; everybody else is. Those that are in are thrown out.
-sub shut_out {
-    my ($node, @from) = @_;
-    my $rules = join '', map { "host all $watcher{$_->name} all reject\n" } @from;
-    unlink $node->data_dir . '/pg_hba.conf';
-    $node->append_conf('pg_hba.conf', $rules . "local all,replication all trust\nhost all,replication all all trust\n");
-    $node->reload;
-    foreach my $other (@from) {
-        sql($node, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '$watcher{$other->name}'");
-    }
-    return;
-}
 
 sub quorum { return sql($_[0], 'SELECT voters, majority, in_sight, quorum, fence, fenced, note FROM pg_status_quorum()') }
 sub votes { my $row = row(@_); return join '|', map { $_ // 'null' } @{$row}{qw(state votes_up votes_down)},
@@ -36,15 +21,15 @@ sub body { return (check($primary, $_[0]))[1] }
 sub logged { my ($node, $from) = @_; return join "\n", pg_status_log($node, $from) }
 
 init_node($primary, 'pg_status.hosts' => hosts_of(@nodes), 'pg_status.check_port' => check_port($primary),
-    'pg_status.conninfo' => "dbname=postgres user=$watcher{primary}");
+    'pg_status.conninfo' => 'dbname=postgres user=' . watcher_of($primary));
 $primary->start;
-$primary->safe_psql('postgres', "CREATE EXTENSION pg_status;"
-      . join ' ', map { "CREATE ROLE $_ LOGIN IN ROLE pg_monitor;" } values %watcher);
+$primary->safe_psql('postgres', 'CREATE EXTENSION pg_status');
+create_watchers($primary, @nodes);
 shut_out($primary);
 $primary->backup('base');
 foreach my $standby ($standby1, $standby2) {
     init_standby($standby, $primary, 'pg_status.check_port' => 0,
-        'pg_status.conninfo' => 'dbname=postgres user=' . $watcher{ $standby->name });
+        'pg_status.conninfo' => 'dbname=postgres user=' . watcher_of($standby));
     $standby->start;
 }
 wait_roles(\@nodes, { primary => 'primary', standby1 => 'standby', standby2 => 'standby' });
