@@ -3,6 +3,7 @@
 #   PG_CONFIG=...     which PostgreSQL to build for
 #   WERROR=1          warnings are errors
 #   SANITIZE=-fsanitize=address   for the compiler and the linker, both languages (test/versions --asan)
+#   COPT=...          as in PGXS, more options for the compiler and the linker; here for both languages
 #   make check-core   build and test the C++ core alone, without the server's headers, under ASan and UBSan
 #   make lint         formatting and the rules between the rooms
 
@@ -27,13 +28,18 @@ strict = $(if $(WERROR),-Wall -Wextra -Wno-unused-parameter -Werror)
 PG_CPPFLAGS = -I$(srcdir)/src -I$(srcdir)/src/postgres -I$(libpq_srcdir) -DFMT_HEADER_ONLY -DBOOST_DISABLE_ASSERTS
 # (PGDLLEXPORT is empty before PostgreSQL 16: what the server looks up by name must not be hidden)
 PG_CFLAGS = $(strict) -Wno-declaration-after-statement $(SANITIZE)
-PG_CXXFLAGS = -std=c++17 -fvisibility=hidden -fvisibility-inlines-hidden $(strict) $(SANITIZE)
+PG_CXXFLAGS = -std=c++17 -fvisibility=hidden -fvisibility-inlines-hidden $(strict) $(SANITIZE) $(COPT)
 SHLIB_LINK = $(SANITIZE) $(libpq) -luv -lcares -lstdc++
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 # no bitcode: nothing here is inlined into queries
 override with_llvm = no
 include $(PGXS)
+
+# what is built in another folder (make -f .../Makefile VPATH=...) needs the sources' folders there
+ifdef VPATH
+$(shell mkdir -p $(sort $(dir $(OBJS))))
+endif
 
 # PGXS knows nothing of headers
 $(OBJS): $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h $(srcdir)/src/*/*.hpp)
