@@ -37,7 +37,7 @@ AS 'MODULE_PATHNAME', 'pg_status_generation'
 LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
 
 COMMENT ON FUNCTION pg_status_generation() IS
-'number of the newest change; it rises by one with each, and is higher after a restart of the server than it was before';
+'number of the newest change; it rises by one with each, and is another one after each start of the server';
 
 CREATE FUNCTION pg_status_wait(generation bigint, timeout double precision DEFAULT 60)
 RETURNS bigint

@@ -83,9 +83,18 @@ void CompareHosts(const Belief::Host& before, const HostVerdict& now, const Clus
 // In the order of PgstMaintenance.
 constexpr std::string_view kMaintenanceWords[] = {"", "maint", "drain"};
 
-std::string MaintenanceWord(std::uint8_t maintenance) {
-  return std::string(maintenance < std::size(kMaintenanceWords) ? kMaintenanceWords[maintenance]
-                                                                : kMaintenanceWords[0]);
+std::string MaintenanceWord(const PgstOrder& order) {
+  const bool known = order.maintenance < std::size(kMaintenanceWords);
+  std::string word(kMaintenanceWords[known ? order.maintenance : 0]);
+  if (!word.empty() && order.forced != 0) word += ", forced";
+  return word;
+}
+
+// Of an order that takes nobody out nothing else matters.
+bool SameMaintenance(const PgstOrder& a, const PgstOrder& b) {
+  if (a.maintenance != b.maintenance) return false;
+  return a.maintenance == PGST_IN_SERVICE ||
+         (a.forced == b.forced && FixedText(a.reason) == FixedText(b.reason));
 }
 
 const PgstOrder& OrderOf(const std::vector<PgstOrder>& orders, std::size_t index) {
@@ -94,11 +103,10 @@ const PgstOrder& OrderOf(const std::vector<PgstOrder>& orders, std::size_t index
 }
 
 void CompareOrders(const Belief::Host& before, const PgstOrder& now, std::vector<Event>& events) {
-  if (before.maintenance == now.maintenance) return;
+  if (SameMaintenance(before.order, now)) return;
   const bool out = now.maintenance != PGST_IN_SERVICE;
-  events.push_back({before.name, EventKind::kMaintenance, MaintenanceWord(before.maintenance),
-                    MaintenanceWord(now.maintenance),
-                    out ? std::string(FixedText(now.reason)) : std::string()});
+  events.push_back({before.name, EventKind::kMaintenance, MaintenanceWord(before.order),
+                    MaintenanceWord(now), out ? std::string(FixedText(now.reason)) : ""});
 }
 
 // What is kept of a host is compared with its place in the list as it was, as most of the time
@@ -212,7 +220,7 @@ Belief BeliefOf(const ClusterVerdict& cluster, const std::vector<HostEntry>& ent
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const HostVerdict& host = cluster.hosts[i];
     belief.hosts.push_back({entries[i].name, host.liveness, host.role, host.unreachable_here,
-                            host.foreign, OrderOf(orders, i).maintenance});
+                            host.foreign, OrderOf(orders, i)});
   }
   if (cluster.primary) belief.primary = entries[*cluster.primary].name;
   belief.split_brain = cluster.split_brain;

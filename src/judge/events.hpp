@@ -7,7 +7,7 @@
 //   unreachable_here  yes    false, true                                  who reaches it all the same
 //   role              yes    unknown, primary, standby                    the timeline of a primary
 //   foreign           yes    false, true                                  both system identifiers
-//   maintenance       yes    maint, drain ("" it is in service)           the operator's reason
+//   maintenance       yes    maint, drain, with ", forced" ("" in service) the operator's reason
 //   hosts             no     how many hosts there are                     who was added and removed
 //   primary           no     the name of the chosen primary               why the old one is none
 //   split_brain       no     false, true                                  who, and who is chosen
@@ -64,7 +64,7 @@ struct Belief {
     Role role = Role::kUnknown;
     bool unreachable_here = false;
     bool foreign = false;
-    std::uint8_t maintenance = PGST_IN_SERVICE;
+    PgstOrder order{};  // of it the maintenance only
   };
   std::vector<Host> hosts;  // in configured order
   std::string primary;      // "" none

@@ -84,6 +84,8 @@ void Poller::Configure(PollerSettings settings) {
 }
 
 void Poller::Inherit(const PgstSnapshot& published) {
+  // Who copies snapshots knows them by their numbers, whoever made them.
+  reinterpret_cast<PgstSnapshot*>(snapshot_memory_.data())->generation += published.generation;
   events_.clear();
   believed_ = BeliefIn(published);
   inherited_ = true;
@@ -112,12 +114,12 @@ void Poller::Apply(PollerSettings settings) {
     reinterpret_cast<PgstSnapshot*>(snapshot_memory_.data())->max_hosts = settings_.max_hosts;
   }
   WarnOfLocality();
-  ApplyOrders();
   // Judged anew, because hosts came, went or moved; what that changes is the administrator's doing
   // and no news for the log.
   const MonoUs now = EventLoop::Now();
   JudgeCluster(cluster_, settings_.hosts, settings_.limits, settings_.local.own, now);
   told_ = cluster_;
+  ApplyOrders();  // (which has to know which of the hosts is this server now)
   NoteEvents(now);
   Publish(now);
   // Who waited for a resolver that was replaced asks the new one.
@@ -249,9 +251,9 @@ void Poller::SetOrders(std::vector<PgstOrder> orders, std::uint64_t number) {
 // Gives each host its order. One that goes back into service keeps the old one for a moment: what
 // was learned of it before may be as old as the reason why it was taken out.
 void Poller::ApplyOrders() {
-  std::vector<PgstOrder> taken_out;
+  std::vector<PgstOrder> former;
   for (const PgstOrder& order : settings_.local.orders) {
-    if (order.maintenance != PGST_IN_SERVICE) taken_out.push_back(order);
+    if (order.since_wall != 0) former.push_back(order);
   }
   std::vector<PgstOrder> given(peers_.size());
   ordered_self_ = cluster_.self;
@@ -261,16 +263,16 @@ void Poller::ApplyOrders() {
     const bool self = cluster_.self == i;
     const PgstOrder* const ordered = FindOrder(orders_, peer.entry, self);
     if (ordered != nullptr) order = *ordered;
-    const PgstOrder* const former = FindOrder(taken_out, peer.entry, self);
-    if (order.maintenance != PGST_IN_SERVICE || former == nullptr) {
+    const PgstOrder* const was = FindOrder(former, peer.entry, self);
+    if (order.maintenance != PGST_IN_SERVICE || was == nullptr) {
       peer.attached = 0;
       continue;
     }
     const PgstOrder weight = order;
-    order = *former;
+    order = *was;
     order.has_weight = weight.has_weight;
     order.weight = weight.weight;
-    if (peer.attached != 0) continue;
+    if (was->maintenance == PGST_IN_SERVICE || peer.attached != 0) continue;
     peer.attached = EventLoop::Now();
     ProbeNow(i);
   }

@@ -132,7 +132,7 @@ define_what_to_poll(void)
 {
 	DefineCustomIntVariable(
 		"pg_status.max_hosts", "Sets the largest number of hosts that can be configured.",
-		"Sizes shared memory, about 2.3 kB for each host.", &pgst_max_hosts,
+		"Sizes shared memory, about 2.6 kB for each host.", &pgst_max_hosts,
 		pgst_max_hosts, 1, PGST_MOST_HOSTS, PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	define_text(
 		"pg_status.hosts", "Lists the hosts of the cluster.",

@@ -34,6 +34,9 @@
 
 #define ASKED_WORDS (PGST_MOST_HOSTS / 32)
 
+/* Readers of events let the poller in between: it must not wait for a crowd of them. */
+#define EVENTS_PER_LOOK 32
+
 typedef struct SharedWorker
 {
 	pg_atomic_uint64 alive;		  /* monotonic microseconds, 0: not there */
@@ -363,23 +366,28 @@ pgst_generation(void)
 int
 pgst_copy_events(PgstEvent **events)
 {
-	uint64 newest;
-	uint64 oldest;
+	uint64 newest = pgst_generation();
+	uint64 seq = newest + 1 - Min(newest + 1 - shared->first_event, (uint64) PGST_EVENTS);
 	int count = 0;
 
-	*events = palloc(sizeof(PgstEvent) * PGST_EVENTS);
-	LWLockAcquire(events_lock, LW_SHARED);
-	newest = pg_atomic_read_u64(&shared->newest_event);
-	oldest = newest + 1 - Min(newest + 1 - shared->first_event, (uint64) PGST_EVENTS);
-	for (uint64 seq = oldest; seq <= newest; seq++)
+	/* (zeroed, so that no memory is looked for under the lock) */
+	*events = palloc0(sizeof(PgstEvent) * PGST_EVENTS);
+	while (seq <= newest)
 	{
-		const PgstEvent *event = &shared->events[seq % PGST_EVENTS];
+		uint64 end = Min(seq + EVENTS_PER_LOOK, newest + 1);
 
-		/* one that was lost has a number, and nothing else */
-		if (event->seq == seq)
-			(*events)[count++] = *event;
+		LWLockAcquire(events_lock, LW_SHARED);
+		for (; seq < end; seq++)
+		{
+			const PgstEvent *event = &shared->events[seq % PGST_EVENTS];
+
+			/* one that was lost has a number, and nothing else; in the place of an old
+			 * one there may be a new one by now */
+			if (event->seq == seq)
+				(*events)[count++] = *event;
+		}
+		LWLockRelease(events_lock);
 	}
-	LWLockRelease(events_lock);
 	return count;
 }
 

@@ -73,7 +73,9 @@ Belief BeliefIn(const PgstSnapshot& snapshot) {
     host.role = RoleOf(hosts[i].role);
     host.unreachable_here = hosts[i].unreachable_here != 0;
     host.foreign = hosts[i].foreign != 0;
-    host.maintenance = hosts[i].maintenance;
+    host.order.maintenance = hosts[i].maintenance;
+    host.order.forced = hosts[i].forced;
+    CopyFixedText(host.order.reason, FixedText(hosts[i].maintenance_reason));
     if (hosts[i].primary != 0) belief.primary = host.name;
     belief.hosts.push_back(std::move(host));
   }

@@ -197,9 +197,15 @@ subtest 'the list is written anew' => sub {
         $node->reload;
         wait_for('the new name', sub { row($node, 'other') });
         is(row($node, 'other')->{state}, 'maintenance', $node->name . ': under another name');
+        replace_conf($node, 'pg_status.hosts' => hosts_of($standby1, $standby2));
+        $node->reload;
+        wait_for('a shorter list', sub { sql($node, 'SELECT count(*) FROM pg_status_hosts') == 2 });
+        is(sql($node, 'SELECT count(*) FROM pg_status_events WHERE kind = $$maintenance$$ AND host = $$' . name_of($standby2) . '$$'),
+            0, '... nobody else is taken out because the list has moved');
+        is(row($node, $standby1)->{state}, 'maintenance', '... but who was');
         replace_conf($node, 'pg_status.hosts' => $as_before =~ s/, \Q$place\E[^,]*//r);
         $node->reload;
-        wait_for('the list without it', sub { sql($node, 'SELECT count(*) FROM pg_status_hosts') == 2 });
+        wait_for('the list without it', sub { !row($node, $standby1) });
         is(raw_status($standby1), 'MAINT', '... on the raw port while it is not in the list');
         replace_conf($node, 'pg_status.hosts' => $as_before =~ s/\Q$place\E/$place name=third/r);
         $node->reload;

@@ -218,8 +218,8 @@ subtest 'nothing is named that does not exist' => sub {
     # the name of a prepared statement, and of what another program calls its settings
     $known{$_} = 1 foreach qw(pg_status_probe pg_status__hosts);
     my %setting = map { $_->{name} => 1 } @settings;
-    # files: the dashboard, the extension's, and the one that keeps maintenance over a restart
-    $setting{"pg_status.$_"} = 1 foreach qw(json control orders);
+    # files: the dashboard, those of the extension and of its packages, and the one that keeps maintenance over a restart
+    $setting{"pg_status.$_"} = 1 foreach qw(json control orders spec);
     foreach my $path (@documents) {
         my $text = document($path);
         is_deeply([ grep { !$known{$_} } $text =~ /\b(pg_status_\w+)/g ], [], "$path: functions, views, metrics");

@@ -68,6 +68,14 @@ TEST(Events, MaintenanceIsTheOperatorsWord) {
   CopyFixedText(order.reason, "new disks");
   const std::string host = scene.entries[1].name;
   EXPECT_EQ(scene.Told(), Lines{host + " maintenance: ->maint (new disks)"});
+  CopyFixedText(order.reason, "old disks");
+  EXPECT_EQ(scene.Told(), Lines{host + " maintenance: maint->maint (old disks)"});
+  order.forced = 1;
+  EXPECT_EQ(scene.Told(), Lines{host + " maintenance: maint->maint, forced (old disks)"});
+  order.forced = 0;
+  EXPECT_EQ(scene.Told(), Lines{host + " maintenance: maint, forced->maint (old disks)"});
+  CopyFixedText(order.reason, "new disks");
+  scene.Told();
   order.maintenance = PGST_DRAIN;
   EXPECT_EQ(scene.Told(), Lines{host + " maintenance: maint->drain (new disks)"});
   order.maintenance = PGST_IN_SERVICE;
