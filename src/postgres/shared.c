@@ -2,9 +2,10 @@
  * shared.c
  *	  Shared memory: layout, set-up, and the only code that touches it.
  *
- * The snapshot has one writer and many readers under one LWLock, and so have the events
- *under another one; all of them copy and do nothing else while they hold it. The rest is
- *atomics. Nothing here is a pointer, so a worker's death leaves nothing dangling.
+ * The snapshot, the events and the orders have an LWLock each, and whoever holds one
+ * copies and does nothing else. Who changes orders holds one more, also while he writes a
+ * file: no worker waits for that one but when it starts. The rest is atomics. Nothing
+ * here is a pointer, so a worker's death leaves nothing dangling.
  *
  * Who waits for a change sleeps on a condition variable. What it looks at is an atomic,
  *and set before the waiters are woken, so none of them sleeps through a change.
@@ -12,8 +13,8 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "storage/condition_variable.h"
 #include "port/pg_bitutils.h"
+#include "storage/condition_variable.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
@@ -59,8 +60,9 @@ typedef struct SharedState
 	uint32 order_count;
 	pg_atomic_uint32 any_asked[PGST_ASKS];
 	pg_atomic_uint32 asked[PGST_ASKS][ASKED_WORDS]; /* a bit for each host */
-	PgstSnapshot
-		snapshot; /* last: it has room for max_hosts hosts; after it, as many orders */
+	/* last: it has room for max_hosts hosts; behind it are as many orders, and as many
+	 * counts of hosts handed out */
+	PgstSnapshot snapshot;
 } SharedState;
 
 static SharedState *shared = NULL;

@@ -260,6 +260,12 @@ subtest 'what cannot be kept is refused' => sub {
     like($@, qr/could not create file "pg_status.orders.tmp"/, '... that says why');
     is(raw_status($standby1), 'STANDBY', 'and nothing has changed');
     rmdir $unfinished or die $!;
+    symlink '/dev/full', $unfinished or die $!;
+    ok(!eval { sql($standby1, q{SELECT pg_status_detach_node(} . literal(name_of($standby1)) . ')') }, 'a full disk');
+    like($@, qr/could not write file "pg_status.orders.tmp": No space left/, '... is told');
+    is(raw_status($standby1), 'STANDBY', 'and nothing has changed either');
+    is(row($standby1, $standby1)->{state}, 'up', '... in SQL');
+    unlink $unfinished or die $!;
     foreach my $wrong (q{detach_node('nobody')}, q{detach_node(77)}, q{detach_node(-1)}, q{attach_node('nobody')},
         q{set_weight('nobody', 1)}, q{poll_now('nobody')}) {
         ok(!eval { sql($standby1, "SELECT pg_status_$wrong") }, $wrong);
