@@ -209,14 +209,16 @@ void Ballot::VoteForThemselves() {
 
 // A host that has just died is still up in the opinion of those who have not noticed. So it takes
 // proof that it lived after we had begun to fail; and that we have failed once more since then, or
-// it may have come back for all.
+// it may have come back for all. This very server, which takes no new sessions when it stops, is
+// not unreachable from itself.
 void Ballot::WeighDown() {
   const Quorum& quorum = cluster_.quorum;
   for (std::size_t i = 0; i < cluster_.hosts.size(); ++i) {
     HostVerdict& host = cluster_.hosts[i];
     const bool down = host.liveness == Liveness::kDown;
+    const bool self = own_.known() && RunSeen(host) == own_;
     host.unreachable_here =
-        down && quorum.possible() && proved_[i] && host.votes_up >= quorum.majority();
+        down && !self && quorum.possible() && proved_[i] && host.votes_up >= quorum.majority();
     const bool said = !quorum.possible() || host.foreign || host.votes_down >= quorum.majority();
     host.down_for_all = down && !host.unreachable_here && (said || host.down_for_all);
   }

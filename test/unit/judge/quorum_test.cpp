@@ -243,6 +243,19 @@ TEST(Quorum, OnlyThisNodeCannotReachIt) {
   EXPECT_FALSE(scene[1].unreachable_here);
 }
 
+// It is stopping: sessions that were open go on, its own poller gets none.
+TEST(Quorum, ThisServerIsNotUnreachableFromItself) {
+  Electorate scene(3);
+  scene.AllSayAll(1000);
+  scene.Dies(0, 2000);
+  scene.Says(1, 3000, {{0, true, 200}, {1, true}, {2, true}});
+  scene.Says(2, 3000, {{0, true, 200}, {1, true}, {2, true}});
+  scene.Fails(0, 3100);
+  EXPECT_EQ(scene[0].liveness, Liveness::kDown);
+  EXPECT_EQ(scene.Votes(0).substr(0, 1), "2");
+  EXPECT_FALSE(scene[0].unreachable_here);
+}
+
 TEST(Quorum, AnOpinionFromBeforeTheFailureIsNoProof) {
   Electorate scene(3);
   scene.AllSayAll(1000);
