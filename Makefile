@@ -43,6 +43,7 @@ endif
 
 # PGXS knows nothing of headers
 $(OBJS): $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h $(srcdir)/src/*/*.hpp)
+$(OBJS): $(wildcard $(srcdir)/src/answer/page/*.inc)
 
 .PHONY: check-core lint
 check-core:

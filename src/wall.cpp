@@ -21,6 +21,7 @@
 #include "loop/poller.hpp"
 #include "probe/libpq_link.hpp"
 #include "probe/opinions.hpp"
+#include "publish/lag_history.hpp"
 #include "publish/own_opinions.hpp"
 #include "version.h"
 
@@ -210,6 +211,8 @@ Server Convert(const PgstServerCalls& calls) {
     if (choice.host) calls.handed_out(*choice.host);
     return choice;
   };
+  server.page.events = calls.newest_events;
+  server.page.lags = calls.lags;
   return server;
 }
 
@@ -378,6 +381,10 @@ bool pgst_poller_take_event(PgstPoller* poller, PgstEvent* event) noexcept {
 
 bool pgst_poller_take_log(PgstPoller* poller, PgstLogLine* line) noexcept {
   return pg_status::TakeLog(poller->poller, line);
+}
+
+void pgst_note_lags(PgstLagHistory* lags, const PgstSnapshot* snapshot) noexcept {
+  pg_status::NoteLags(lags, *snapshot);
 }
 
 void pgst_poller_free(PgstPoller* poller) noexcept { delete poller; }

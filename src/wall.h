@@ -20,6 +20,7 @@
 
 #include "config/order.h"
 #include "publish/event.h"
+#include "publish/lag_history.h"
 #include "publish/snapshot.h"
 
 #ifdef __cplusplus
@@ -135,6 +136,9 @@ extern const PgstSnapshot* pgst_poller_take_snapshot(PgstPoller* poller) PGST_NO
  * its number: how many were lost before it, as there were more than are kept. */
 extern bool pgst_poller_take_event(PgstPoller* poller, PgstEvent* event) PGST_NOEXCEPT;
 extern bool pgst_poller_take_log(PgstPoller* poller, PgstLogLine* line) PGST_NOEXCEPT;
+/* Brings the history of lags, of which there is one for each of snapshot->max_hosts, up to date
+ * with a snapshot that was taken. */
+extern void pgst_note_lags(PgstLagHistory* lags, const PgstSnapshot* snapshot) PGST_NOEXCEPT;
 extern void pgst_poller_free(PgstPoller* poller) PGST_NOEXCEPT;
 
 /*
@@ -178,6 +182,11 @@ typedef struct PgstServerCalls {
   uint64_t (*cursor)(void);                        /* the shared round robin */
   bool (*move_cursor)(uint64_t from, uint64_t to); /* compare and swap */
   void (*handed_out)(uint32_t host); /* the host of this index in the snapshot was chosen */
+  /* What the page shows beside the snapshot. The newest events, the oldest of them first, at most
+   * so many, and the histories of the first `count` hosts. -1 and false: somebody else is at it
+   * right now, the copy is not changed. */
+  int (*newest_events)(PgstEvent* copy, int most);
+  bool (*lags)(PgstLagHistory* copy, uint32_t count);
 } PgstServerCalls;
 
 typedef struct PgstListenerSettings {

@@ -19,6 +19,7 @@
 #include "answer/standing.hpp"
 #include "base/fixed_text.hpp"
 #include "base/number.hpp"
+#include "config/orders.hpp"
 
 namespace pg_status {
 namespace {
@@ -135,7 +136,7 @@ std::string ReplyOfReplica(const World& world, const AgentWish& wish) {
 // which every other reply that says "up" does.
 std::string ReplyInMaintenance(const PgstOrder& order) {
   const std::string_view reason = FixedText(order.reason);
-  return fmt::format("up {} # {}\n", order.maintenance == PGST_DRAIN ? "drain" : "maint",
+  return fmt::format("up {} # {}\n", MaintenanceWord(order.maintenance),
                      reason.empty() ? "maintenance" : reason);
 }
 

@@ -2,16 +2,23 @@
 // what; what a path demands is health's matter.
 #include "answer/check.hpp"
 
+#include <utility>
+
 #include "answer/health.hpp"
 #include "answer/http_head.hpp"
 #include "answer/metrics.hpp"
 #include "answer/node_json.hpp"
+#include "answer/page.hpp"
+#include "answer/parameters.hpp"
 
 namespace pg_status {
 namespace {
 
 constexpr std::string_view kMethods = "GET, HEAD, OPTIONS";
 constexpr std::string_view kAgentPath = "/agent";
+
+// For whoever opens it in a browser: it has texts of operators in it, and is nothing to be run.
+constexpr std::string_view kDataPolicy = "default-src 'none'; frame-ancestors 'none'";
 
 // Texts of complaints need no escaping: they are all ours. To what is no path there is nothing to
 // say.
@@ -39,8 +46,24 @@ int StatusOfReply(std::string_view reply) {
 
 }  // namespace
 
-Check::Check(const World& world, std::string_view version, Traffic& traffic)
-    : world_(world), version_(version), traffic_(traffic) {}
+Check::Check(const World& world, PageSources page, std::string_view version, Traffic& traffic)
+    : world_(world), page_(std::move(page)), version_(version), traffic_(traffic) {}
+
+std::optional<Patience> Check::PatienceOf(const Request& request) const {
+  const bool may_wait = !request.line && request.method == Method::kGet && request.path_ok &&
+                        !request.has_body && request.path == kPageDataPath;
+  if (!may_wait || Examine(world_, request).code() != 200) return std::nullopt;
+  return ReadWaiting(request, world_.generation).patience;
+}
+
+void Check::WritePageData(const Request& request, std::string& out) {
+  PageReader reader;
+  ReadNumber(request, "generation", reader.generation);
+  ReadNumber(request, "since", reader.since);
+  const std::string& hosts =
+      page_hosts_.Update(world_, [this](std::string& list) { AppendPageHosts(world_, list); });
+  AppendPageData(world_, page_, reader, version_, hosts, out);
+}
 
 Check::Answer Check::AnswerTo(const Request& request) {
   const Finding finding = Examine(world_, request);
@@ -69,6 +92,17 @@ Check::Answer Check::AnswerTo(const Request& request) {
       answer.rest = host_metrics_.Update(
           world_, [this](std::string& out) { AppendHostMetrics(world_, out); });
       break;
+    case Content::kPage:
+      answer.type = kPageType;
+      answer.rest = Page();
+      answer.policy = PagePolicy();
+      break;
+    case Content::kPageData:
+      answer.policy = kDataPolicy;
+      // It may take milliseconds, and who sends many of these in one piece gets little for each.
+      answer.left_out = request.method == Method::kHead;
+      if (!answer.left_out) WritePageData(request, answer.body);
+      break;
   }
   return answer;
 }
@@ -77,9 +111,12 @@ void Check::Append(const Answer& answer, const Request& request, bool close, std
   const bool options = request.method == Method::kOptions;
   HeadFields fields;
   fields.port = PortWord(Port::kCheck);
-  if (!options && answer.size() > 0) fields.content_type = answer.type;
-  fields.content_length = options ? 0 : answer.size();
+  const std::size_t size = options ? 0 : answer.body.size() + answer.rest.size();
+  if (size > 0 || answer.left_out) fields.content_type = answer.type;
+  fields.content_length = size;
+  if (answer.left_out) fields.content_length.reset();
   if (options || answer.status == 405) fields.allow = kMethods;
+  fields.policy = answer.policy;
   AppendStatus(answer.status, PersistenceFor(request, close), out);
   AppendFields(fields, out);
   if (request.method == Method::kHead || options) return;

@@ -1,13 +1,15 @@
 // The check port: is this node the primary, a good replica, alive? Patroni's REST paths without a
-// DCS, as bare lines HAProxy's agent replies, and /metrics. Knows paths, parameters, codes and
-// words; the facts are in World.
+// DCS, as bare lines HAProxy's agent replies, /metrics, and the page for people. Knows paths,
+// parameters, codes and words; the facts are in World.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "answer/client.hpp"
 #include "answer/kept.hpp"
+#include "answer/page_data.hpp"
 #include "answer/traffic.hpp"
 #include "answer/world.hpp"
 
@@ -18,10 +20,12 @@ namespace pg_status {
 class Check : public Service {
  public:
   // traffic: where its answers are counted; /metrics tells of all that is counted there.
-  Check(const World& world, std::string_view version, Traffic& traffic);
+  Check(const World& world, PageSources page, std::string_view version, Traffic& traffic);
 
   Port port() const override { return Port::kCheck; }
 
+  // Of what the page shows only, when that is asked for.
+  std::optional<Patience> PatienceOf(const Request& request) const override;
   void AnswerHttp(const Request& request, bool close, std::string& out) override;
   void AnswerLine(const Request& request, std::string& out) override;
   void AnswerBad(int status, std::string_view help, std::string& out) override;
@@ -32,19 +36,22 @@ class Check : public Service {
     int status = 200;
     std::string_view type;
     std::string body;
-    std::string_view rest;  // of the body
-
-    std::size_t size() const { return body.size() + rest.size(); }
+    std::string_view rest;    // of the body
+    std::string_view policy;  // "" none
+    bool left_out = false;    // there is a body, but it was not written
   };
 
   Answer AnswerTo(const Request& request);
+  void WritePageData(const Request& request, std::string& out);
   static void Append(const Answer& answer, const Request& request, bool close, std::string& out);
 
   const World& world_;
+  const PageSources page_;
   const std::string version_;
   Traffic& traffic_;
   Kept cluster_;
   Kept host_metrics_;
+  Kept page_hosts_;
 };
 
 // For SQL: the HTTP code that GET <path> would get, and the agent line for a command, without its

@@ -9,9 +9,9 @@
 #include "answer/host_json.hpp"
 #include "answer/host_table.hpp"
 #include "answer/http_head.hpp"
+#include "answer/parameters.hpp"
 #include "answer/standing.hpp"
 #include "base/lsn.hpp"
-#include "base/number.hpp"
 
 namespace pg_status {
 namespace {
@@ -70,7 +70,6 @@ static_assert(std::size(kFixed) == static_cast<std::size_t>(Outcome::kOk));
 
 constexpr std::string_view kOkText = "OK";
 constexpr std::string_view kListPath = "/hosts";
-constexpr double kMaxWaitSeconds = 300;
 
 enum class Kind : std::uint8_t { kSelector, kHostList, kHostStatus, kReady, kLive, kVersion };
 
@@ -113,14 +112,7 @@ int StatusOf(Outcome outcome) {
   return outcome < Outcome::kOk ? kFixed[static_cast<std::size_t>(outcome)].status : 200;
 }
 
-// False: there is such a parameter, and it is not a number.
-bool ReadNumber(const Request& request, std::string_view name, std::optional<std::uint64_t>& to) {
-  const std::optional<std::string_view> text = request.Parameter(name);
-  if (!text) return true;
-  to = ParseUint64(*text);
-  return to.has_value();
-}
-
+// False: there is such a parameter, and it is not an LSN.
 bool ReadLsn(const Request& request, std::string_view name, Lsn& to) {
   const std::optional<std::string_view> text = request.Parameter(name);
   if (!text) return true;
@@ -136,14 +128,6 @@ Outcome ReadWish(const Request& request, Wish& wish) {
   if (!ReadNumber(request, "lag_bytes", wish.lag_bytes)) return Outcome::kBadLagBytes;
   if (!ReadLsn(request, "min_lsn", wish.min_lsn)) return Outcome::kBadMinLsn;
   return Outcome::kOk;
-}
-
-// False: there is such a parameter, and it is not within its range, or no number.
-bool ReadSeconds(const Request& request, std::string_view name, std::optional<double>& to) {
-  const std::optional<std::string_view> text = request.Parameter(name);
-  if (!text) return true;
-  to = ParseDecimal(*text);
-  return to && *to <= kMaxWaitSeconds;
 }
 
 // What a choice without a host means.
@@ -168,12 +152,6 @@ Outcome Readiness(const World& world) {
       Choose(*world.snapshot, Wish{}, Cursor{}, world.poller_alive, world.now).reason;
   const Outcome outcome = OutcomeOf(reason);
   return outcome == Outcome::kNobody ? Outcome::kOk : outcome;
-}
-
-// When the snapshot was made, on the wall clock. As of that moment an answer that is kept and one
-// that is not say the same; 0 when the time is not known.
-WallUs MadeWall(const World& world) {
-  return world.wall_now == 0 ? 0 : world.wall_now - (world.now - world.snapshot->made_mono);
 }
 
 using Generation = std::optional<std::uint64_t>;
@@ -275,20 +253,12 @@ Discovery::Finding Discovery::FindStatus(const Request& request) const {
   return {Outcome::kUnknownHost};
 }
 
-// Who waits tells what generation it knows, so that it misses no change between two requests: what
-// it does not know yet is answered at once.
 Discovery::Finding Discovery::FindList(const Request& request) const {
-  std::optional<double> wait;
-  std::optional<std::uint64_t> generation;
-  if (!ReadSeconds(request, "wait", wait)) return {Outcome::kBadWait};
-  if (!ReadNumber(request, "generation", generation)) return {Outcome::kBadGeneration};
-  if (!wait) return {Outcome::kHostList};
-  if (!generation) return {Outcome::kBadGeneration};
+  const Waiting waiting = ReadWaiting(request, world_.generation);
+  if (waiting.fault == Waiting::Fault::kWait) return {Outcome::kBadWait};
+  if (waiting.fault == Waiting::Fault::kGeneration) return {Outcome::kBadGeneration};
   Finding list = {Outcome::kHostList};
-  const auto wait_us = static_cast<std::int64_t>(*wait * static_cast<double>(kUsPerSecond));
-  if (wait_us > 0 && *generation == world_.generation) {
-    list.patience = Patience{*generation, wait_us};
-  }
+  list.patience = waiting.patience;
   return list;
 }
 

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "answer/lag_size.hpp"
+#include "answer/parameters.hpp"
 #include "answer/standing.hpp"
 
 namespace pg_status {
@@ -44,8 +45,11 @@ constexpr ComplaintRule kComplaints[] = {
     /* kNotQuorum        */ {503, "not in the quorum"},
     /* kNotAsync         */ {503, "not asynchronous"},
     /* kSyncUnknown      */ {503, "sync state unknown"},
+    /* kInvalidWait      */ {400, "Invalid wait"},
+    /* kInvalidGeneration */ {400, "Invalid generation"},
+    /* kInvalidSince     */ {400, "Invalid since"},
 };
-static_assert(std::size(kComplaints) == static_cast<std::size_t>(Complaint::kSyncUnknown) + 1);
+static_assert(std::size(kComplaints) == static_cast<std::size_t>(Complaint::kInvalidSince) + 1);
 
 const ComplaintRule& RuleOf(Complaint complaint) {
   return kComplaints[static_cast<std::size_t>(complaint)];
@@ -53,13 +57,15 @@ const ComplaintRule& RuleOf(Complaint complaint) {
 
 // Which question a path asks.
 enum class Topic : std::uint8_t {
-  kRole,       // is this node of that role, and fit for it?
-  kRunning,    // does the server run?
-  kAlive,      // whoever can answer is alive
-  kReady,      // may sessions be sent here?
-  kNode,       // no question: a description that is always given
-  kCluster,    // likewise
-  kOwnMetrics  // likewise
+  kRole,        // is this node of that role, and fit for it?
+  kRunning,     // does the server run?
+  kAlive,       // whoever can answer is alive
+  kReady,       // may sessions be sent here?
+  kNode,        // no question: a description that is always given
+  kCluster,     // likewise
+  kOwnMetrics,  // likewise
+  kPage,        // likewise
+  kPageData     // likewise, but parameters may be wrong
 };
 
 // Which standbys a role path accepts.
@@ -99,12 +105,14 @@ constexpr HealthPath kPaths[] = {
     {"/node", Topic::kNode, false, Standbys::kNone},
     {"/cluster", Topic::kCluster, false, Standbys::kNone},
     {"/metrics", Topic::kOwnMetrics, false, Standbys::kNone},
+    {"/ui", Topic::kPage, false, Standbys::kNone},
+    {kPageDataPath, Topic::kPageData, false, Standbys::kNone},
 };
 
 // In the order of Topic.
 constexpr Content kContents[] = {
-    Content::kNode, Content::kNode,    Content::kNothing, Content::kNothing,
-    Content::kNode, Content::kCluster, Content::kMetrics,
+    Content::kNode,    Content::kNode,    Content::kNothing, Content::kNothing,  Content::kNode,
+    Content::kCluster, Content::kMetrics, Content::kPage,    Content::kPageData,
 };
 
 const HealthPath* PathAt(std::string_view path) {
@@ -242,6 +250,19 @@ void ExamineReadiness(const World& world, const Request& request, Finding& findi
   }
 }
 
+Complaint ComplaintOfReader(const World& world, const Request& request) {
+  std::optional<std::uint64_t> since;
+  switch (ReadWaiting(request, world.generation).fault) {
+    case Waiting::Fault::kWait:
+      return Complaint::kInvalidWait;
+    case Waiting::Fault::kGeneration:
+      return Complaint::kInvalidGeneration;
+    case Waiting::Fault::kNone:
+      break;
+  }
+  return ReadNumber(request, "since", since) ? Complaint::kNone : Complaint::kInvalidSince;
+}
+
 }  // namespace
 
 int CodeOf(Complaint complaint) { return RuleOf(complaint).code; }
@@ -272,10 +293,14 @@ Finding Examine(const World& world, const Request& request) {
       // A smart shutdown waits for the sessions there are: the server still runs.
       if (world.node.state == NodeState::kStarting) finding.complaint = Complaint::kStarting;
       break;
+    case Topic::kPageData:
+      finding.complaint = ComplaintOfReader(world, request);
+      break;
     case Topic::kAlive:
     case Topic::kNode:
     case Topic::kCluster:
     case Topic::kOwnMetrics:
+    case Topic::kPage:
       break;
   }
   return finding;

@@ -35,6 +35,9 @@ enum class Complaint : std::uint8_t {
   kNotQuorum,
   kNotAsync,
   kSyncUnknown,
+  kInvalidWait,
+  kInvalidGeneration,
+  kInvalidSince,
 };
 
 int CodeOf(Complaint complaint);
@@ -43,7 +46,7 @@ int CodeOf(Complaint complaint);
 std::string_view TextOf(Complaint complaint);
 
 // What is sent with a yes as well as with a no.
-enum class Content : std::uint8_t { kNothing, kNode, kCluster, kMetrics };
+enum class Content : std::uint8_t { kNothing, kNode, kCluster, kMetrics, kPage, kPageData };
 
 struct Finding {
   Complaint complaint = Complaint::kNone;
@@ -53,6 +56,9 @@ struct Finding {
 
   int code() const { return CodeOf(complaint); }
 };
+
+// Where the page asks for what it shows; the one path whose answer may be waited for.
+inline constexpr std::string_view kPageDataPath = "/ui/data";
 
 // The path as the table of paths has it; "" when there is no such path.
 std::string_view KnownPath(std::string_view path);

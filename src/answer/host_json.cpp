@@ -44,13 +44,6 @@ void WriteState(const PgstHost& host, JsonWriter& json) {
   json.TextOrNull("lsn", alive && host.has_lsn != 0 ? FormatLsn(host.lsn) : std::string());
 }
 
-// nullopt: it never happened, or the time is not known. The wall clock may have been set back in
-// between; nothing is younger than new.
-std::optional<std::uint64_t> AgeMs(WallUs then, WallUs now) {
-  if (then == 0 || now == 0) return std::nullopt;
-  return static_cast<std::uint64_t>(std::max<std::int64_t>(now - then, 0) / kUsPerMs);
-}
-
 // Ours, after all of the others. The system identifier is a text because many readers of JSON take
 // every number for a double.
 void WriteMore(const PgstHost& host, WallUs made_wall, JsonWriter& json) {
@@ -83,12 +76,19 @@ std::uint32_t HostCount(const PgstSnapshot& snapshot) {
 
 std::string_view RoleWord(std::uint8_t role) { return WordOf(kRoleWords, role); }
 
+std::string_view LivenessWord(std::uint8_t state) { return WordOf(kStateWords, state); }
+
 std::string_view StateWord(const PgstHost& host) {
   if (host.maintenance != PGST_IN_SERVICE) return "maintenance";
-  return WordOf(kStateWords, host.state);
+  return LivenessWord(host.state);
 }
 
 std::string_view HostName(const PgstHost& host) { return FixedText(host.name); }
+
+std::optional<std::uint64_t> AgeMs(WallUs then, WallUs now) {
+  if (then == 0 || now == 0) return std::nullopt;
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(now - then, 0) / kUsPerMs);
+}
 
 void AppendNamedHost(const PgstHost& host, std::string& out) {
   JsonWriter json(out);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,9 +25,16 @@ std::string_view HostName(const PgstHost& host);
 // "primary", "standby" or "unknown", for a PgstRole.
 std::string_view RoleWord(std::uint8_t role);
 
-// "up", "suspect", "down" or "unknown"; "maintenance" where an operator wants it so, whatever was
+// "up", "suspect", "down" or "unknown", for a PgstState.
+std::string_view LivenessWord(std::uint8_t state);
+
+// The same for a host; "maintenance" where an operator wants it so, whatever was
 // found out.
 std::string_view StateWord(const PgstHost& host);
+
+// How long ago, in milliseconds; nullopt: it never happened, or the time is not known. The wall
+// clock may have been set back in between; nothing is younger than new.
+std::optional<std::uint64_t> AgeMs(WallUs then, WallUs now);
 
 // Appends {"host":"a","dc":"x","geo":null}, where null is what was not configured.
 void AppendNamedHost(const PgstHost& host, std::string& out);

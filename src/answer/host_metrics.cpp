@@ -13,6 +13,7 @@
 #include "answer/metrics_text.hpp"
 #include "answer/standing.hpp"
 #include "base/fixed_text.hpp"
+#include "config/orders.hpp"
 #include "publish/snapshot.h"
 
 namespace pg_status {
@@ -142,7 +143,7 @@ void AppendMaintenanceInfo(const Hosts& hosts, std::string& out) {
     has_head = true;
     AppendMetricSample("host_maintenance_info",
                        {{"host", HostName(host)},
-                        {"mode", host.maintenance == PGST_DRAIN ? "drain" : "maint"},
+                        {"mode", MaintenanceWord(host.maintenance)},
                         {"reason", FixedText(host.maintenance_reason)}},
                        "1", out);
   }

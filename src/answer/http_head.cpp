@@ -69,9 +69,11 @@ void AppendStatus(int status, Persistence persistence, std::string& out) {
 
 void AppendFields(const HeadFields& fields, std::string& out) {
   AppendField("Content-Type: ", fields.content_type, out);
-  out.append("Content-Length: ");
-  AppendNumber(fields.content_length, out);
-  out.append("\r\n");
+  if (fields.content_length) {
+    out.append("Content-Length: ");
+    AppendNumber(*fields.content_length, out);
+    out.append("\r\n");
+  }
   AppendField("Allow: ", fields.allow, out);
   out.append("Cache-Control: no-store\r\n");
   AppendField("X-Pg-Status-Port: ", fields.port, out);
@@ -79,6 +81,10 @@ void AppendFields(const HeadFields& fields, std::string& out) {
     out.append("X-Pg-Status-Generation: ");
     AppendNumber(*fields.generation, out);
     out.append("\r\n");
+  }
+  if (!fields.policy.empty()) {
+    AppendField("Content-Security-Policy: ", fields.policy, out);
+    out.append("X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n");
   }
   out.append("\r\n");
 }

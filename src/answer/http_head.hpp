@@ -36,11 +36,13 @@ inline constexpr std::string_view kJsonType = "application/json";
 
 // The texts come from this house, never from a client: they are written as they are.
 struct HeadFields {
-  std::string_view port;           // which port answers: "discovery", "check"
-  std::string_view content_type;   // "" none
-  std::size_t content_length = 0;  // in the answer to HEAD that of the body left out
-  std::string_view allow;          // the methods, with status 405; "" none
+  std::string_view port;          // which port answers: "discovery", "check"
+  std::string_view content_type;  // "" none
+  // In the answer to HEAD that of the body left out, or nullopt: it would have to be written first.
+  std::optional<std::size_t> content_length = 0;
+  std::string_view allow;                                  // the methods, with status 405; "" none
   std::optional<std::uint64_t> generation = std::nullopt;  // of changes; nullopt: not told
+  std::string_view policy;  // Content-Security-Policy of what a browser shows; "" none
 };
 
 // Appends the fields and the empty line that ends the head.

@@ -56,6 +56,15 @@ class JsonWriter {
   void NumberOrNull(std::string_view key, bool known, std::uint64_t value) {
     known ? Number(key, value) : Null(key);
   }
+  // A value that was written before.
+  void Ready(std::string_view key, std::string_view json) {
+    Key(key);
+    writer_.RawValue(json.data(), json.size(), rapidjson::kArrayType);
+  }
+  // In a list.
+  void ElementOrNull(bool known, std::uint64_t value) {
+    known ? writer_.Uint64(value) : writer_.Null();
+  }
   // JSON has no word for what is not finite.
   void Fraction(std::string_view key, double value) {
     if (!std::isfinite(value)) return Null(key);

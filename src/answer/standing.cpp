@@ -46,6 +46,10 @@ bool IsLeftBehind(const World& world) {
 
 bool IsFresh(const World& world) { return IsFresh(*world.snapshot, world.poller_alive, world.now); }
 
+WallUs MadeWall(const World& world) {
+  return world.wall_now == 0 ? 0 : world.wall_now - (world.now - world.snapshot->made_mono);
+}
+
 const PgstHost* SelfHost(const World& world) {
   const PgstSnapshot& snapshot = *world.snapshot;
   if (!IsPublished(snapshot)) return nullptr;

@@ -18,6 +18,10 @@ namespace pg_status {
 // Whether the snapshot may be believed. If not, nothing of it but names and settings is used.
 bool IsFresh(const World& world);
 
+// When the snapshot was made, on the wall clock. As of that moment an answer that is kept and one
+// that is not say the same; 0 when the time is not known.
+WallUs MadeWall(const World& world);
+
 // The entry of this server among the hosts; nullptr when it is not among them, or not yet found.
 // Who it is stays true when the snapshot is old.
 const PgstHost* SelfHost(const World& world);

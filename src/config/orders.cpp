@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdint>
 #include <limits>
 #include <optional>
 
@@ -74,11 +73,15 @@ std::optional<PgstOrder> ParseOrder(std::string_view line) {
 
 }  // namespace
 
+std::string_view MaintenanceWord(std::uint8_t maintenance) {
+  if (maintenance == PGST_IN_SERVICE) return {};
+  return maintenance == PGST_DRAIN ? kDrain : kMaint;
+}
+
 std::string WriteOrder(const PgstOrder& order) {
   if (order.maintenance == PGST_IN_SERVICE) return {};
   const std::string_view reason = FixedText(order.reason);
-  return fmt::format("{} {} {} {} {} {} {}{}{}\n",
-                     order.maintenance == PGST_DRAIN ? kDrain : kMaint,
+  return fmt::format("{} {} {} {} {} {} {}{}{}\n", MaintenanceWord(order.maintenance),
                      order.self != 0 ? kHere : kThere, order.forced != 0 ? kForced : kPlain,
                      std::max<std::int64_t>(order.since_wall, 0), FixedText(order.host),
                      FixedText(order.hostname), order.port, reason.empty() ? "" : " ", reason);

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,9 @@
 #include "base/cpp_only.hpp"
 
 namespace pg_status {
+
+// "maint" or "drain", for a PgstMaintenance; "" in service.
+std::string_view MaintenanceWord(std::uint8_t maintenance);
 
 // The line of an order of maintenance; "" for one of weight alone.
 std::string WriteOrder(const PgstOrder& order);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/fixed_text.hpp"
+#include "config/orders.hpp"
 #include "judge/why.hpp"
 
 namespace pg_status {
@@ -80,12 +81,8 @@ void CompareHosts(const Belief::Host& before, const HostVerdict& now, const Clus
   }
 }
 
-// In the order of PgstMaintenance.
-constexpr std::string_view kMaintenanceWords[] = {"", "maint", "drain"};
-
-std::string MaintenanceWord(const PgstOrder& order) {
-  const bool known = order.maintenance < std::size(kMaintenanceWords);
-  std::string word(kMaintenanceWords[known ? order.maintenance : 0]);
+std::string OrderWord(const PgstOrder& order) {
+  std::string word(MaintenanceWord(order.maintenance));
   if (!word.empty() && order.forced != 0) word += ", forced";
   return word;
 }
@@ -105,8 +102,8 @@ const PgstOrder& OrderOf(const std::vector<PgstOrder>& orders, std::size_t index
 void CompareOrders(const Belief::Host& before, const PgstOrder& now, std::vector<Event>& events) {
   if (SameMaintenance(before.order, now)) return;
   const bool out = now.maintenance != PGST_IN_SERVICE;
-  events.push_back({before.name, EventKind::kMaintenance, MaintenanceWord(before.order),
-                    MaintenanceWord(now), out ? std::string(FixedText(now.reason)) : ""});
+  events.push_back({before.name, EventKind::kMaintenance, OrderWord(before.order), OrderWord(now),
+                    out ? std::string(FixedText(now.reason)) : ""});
 }
 
 // What is kept of a host is compared with its place in the list as it was, as most of the time

@@ -27,9 +27,10 @@ constexpr std::size_t kCrowd = 32;
 constexpr std::int64_t kBusyForLongUs = 1 * kUsPerSecond;
 constexpr std::int64_t kTickUs = 100 * kUsPerMs;
 
-// Of those who are due, so many are answered before others have their turn: together they take less
-// than a millisecond or two.
+// Of those who are due, so many are answered before others have their turn, and for no longer than
+// that: most answers take a few microseconds, but some are as long as the list of hosts.
 constexpr std::size_t kDuePerStep = 64;
+constexpr std::int64_t kDueUs = 2 * kUsPerMs;
 
 #ifdef MSG_NOSIGNAL
 constexpr int kSendFlags = MSG_NOSIGNAL;
@@ -162,7 +163,11 @@ void Conversations::SetGeneration(std::uint64_t generation) {
 // Not those who become due meanwhile.
 void Conversations::ServeDue() {
   const std::size_t most = std::min<std::size_t>(due_.size(), kDuePerStep);
-  for (std::size_t i = 0; i < most && !due_.empty(); ++i) Ready(due_.front(), 0);
+  const MonoUs until = EventLoop::Now() + kDueUs;
+  for (std::size_t i = 0; i < most && !due_.empty(); ++i) {
+    Ready(due_.front(), 0);
+    if (EventLoop::Now() >= until) break;
+  }
 }
 
 bool Conversations::IsOver(const Talk& talk, MonoUs now) const {

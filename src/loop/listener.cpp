@@ -29,7 +29,7 @@ const PgstSnapshot kNothingKnown{};
 Listener::Listener(Server server, std::string_view version)
     : server_(std::move(server)),
       discovery_(world_, server_.choose, version, traffic_),
-      check_(world_, version, traffic_),
+      check_(world_, server_.page, version, traffic_),
       conversations_(
           loop_, draining_, traffic_, [this](MonoUs now) { AttendRaw(now); }, [this] { Refresh(); },
           [this] { Drained(); }),

@@ -40,6 +40,7 @@ struct Server {
   std::function<NodeState()> node_state;  // now
   std::function<NodeFacts()> node_facts;  // now
   Chooser choose;                         // with the shared cursor
+  PageSources page;                       // as they are now
 };
 
 class Listener {

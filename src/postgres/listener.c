@@ -40,6 +40,8 @@ static const PgstServerCalls server_calls = {
 	.cursor = pgst_cursor,
 	.move_cursor = pgst_move_cursor,
 	.handed_out = pgst_handed_out,
+	.newest_events = pgst_try_copy_newest_events,
+	.lags = pgst_try_copy_lags,
 };
 
 static void

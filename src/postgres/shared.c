@@ -2,13 +2,14 @@
  * shared.c
  *	  Shared memory: layout, set-up, and the only code that touches it.
  *
- * The snapshot, the events and the orders have an LWLock each, and whoever holds one
- * copies and does nothing else. Who changes orders holds one more, also while he writes a
- * file: no worker waits for that one but when it starts. The rest is atomics. Nothing
- * here is a pointer, so a worker's death leaves nothing dangling.
+ * The snapshot, the events, the history of lags and the orders have an LWLock each, and
+ * whoever holds one copies, or enters a number for each host, and does nothing else.
+ * Who changes orders holds one more, also while he writes a file: no worker waits for
+ * that one but when it starts. The rest is atomics. Nothing here is a pointer, so a
+ * worker's death leaves nothing dangling.
  *
  * Who waits for a change sleeps on a condition variable. What it looks at is an atomic,
- *and set before the waiters are woken, so none of them sleeps through a change.
+ * and set before the waiters are woken, so none of them sleeps through a change.
  */
 #include "postgres.h"
 
@@ -31,7 +32,8 @@
 #define ORDERS_LOCK 1
 #define CHANGE_LOCK 2 /* held while a file is written */
 #define EVENTS_LOCK 3
-#define LOCKS 4
+#define LAGS_LOCK 4
+#define LOCKS 5
 
 #define ASKED_WORDS (PGST_MOST_HOSTS / 32)
 
@@ -60,8 +62,8 @@ typedef struct SharedState
 	uint32 order_count;
 	pg_atomic_uint32 any_asked[PGST_ASKS];
 	pg_atomic_uint32 asked[PGST_ASKS][ASKED_WORDS]; /* a bit for each host */
-	/* last: it has room for max_hosts hosts; behind it are as many orders, and as many
-	 * counts of hosts handed out */
+	/* last: it has room for max_hosts hosts; behind it are as many orders, as many counts
+	 * of hosts handed out, and as many histories of lag */
 	PgstSnapshot snapshot;
 } SharedState;
 
@@ -70,8 +72,10 @@ static LWLock *snapshot_lock = NULL;
 static LWLock *events_lock = NULL;
 static LWLock *orders_lock = NULL;
 static LWLock *change_lock = NULL;
+static LWLock *lags_lock = NULL;
 static PgstOrder *orders = NULL;
 static pg_atomic_uint64 *handed_out = NULL;
+static PgstLagHistory *lags = NULL;
 
 static shmem_startup_hook_type previous_startup_hook = NULL;
 #ifdef PGST_HAVE_SHMEM_REQUEST_HOOK
@@ -93,9 +97,16 @@ counts_offset(void)
 }
 
 static Size
+lags_offset(void)
+{
+	return MAXALIGN(
+		add_size(counts_offset(), mul_size(sizeof(pg_atomic_uint64), pgst_max_hosts)));
+}
+
+static Size
 shared_size(void)
 {
-	return add_size(counts_offset(), mul_size(sizeof(pg_atomic_uint64), pgst_max_hosts));
+	return add_size(lags_offset(), mul_size(sizeof(PgstLagHistory), pgst_max_hosts));
 }
 
 static void
@@ -129,6 +140,7 @@ set_up_memory(void)
 	shared = ShmemInitStruct("pg_status", shared_size(), &found);
 	orders = (PgstOrder *) ((char *) shared + orders_offset());
 	handed_out = (pg_atomic_uint64 *) ((char *) shared + counts_offset());
+	lags = (PgstLagHistory *) ((char *) shared + lags_offset());
 	if (!found)
 	{
 		memset(shared, 0, shared_size());
@@ -161,6 +173,7 @@ set_up_memory(void)
 	orders_lock = &GetNamedLWLockTranche(PGST_TRANCHE)[ORDERS_LOCK].lock;
 	change_lock = &GetNamedLWLockTranche(PGST_TRANCHE)[CHANGE_LOCK].lock;
 	events_lock = &GetNamedLWLockTranche(PGST_TRANCHE)[EVENTS_LOCK].lock;
+	lags_lock = &GetNamedLWLockTranche(PGST_TRANCHE)[LAGS_LOCK].lock;
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -251,32 +264,77 @@ pgst_promotions(void)
 	return pg_atomic_read_u32(&shared->promotions);
 }
 
-/* The list has changed: counts go with their hosts. For the one who publishes. */
-static void
-move_counts(const PgstSnapshot *snapshot)
+static int
+compare_names(const void *a, const void *b)
 {
-	uint64 *moved;
+	return strcmp((*(const PgstHost *const *) a)->name,
+				  (*(const PgstHost *const *) b)->name);
+}
+
+/*
+ * Where each host of a new list was in the old one, -1 if nowhere; NULL when all are
+ * where they were. For the one who publishes, who needs no lock to read what he wrote
+ * himself.
+ */
+static int *
+former_places(const PgstSnapshot *snapshot)
+{
 	const PgstHost *old = shared->snapshot.hosts;
 	uint32 count = shared->snapshot.host_count;
 	bool same = count == snapshot->host_count;
+	const PgstHost **sorted;
+	int *places;
 
 	for (uint32 i = 0; same && i < count; i++)
 		same = strcmp(old[i].name, snapshot->hosts[i].name) == 0;
 	if (same)
-		return;
-	moved = palloc0(sizeof(uint64) * pgst_max_hosts);
+		return NULL;
+
+	sorted = palloc(sizeof(PgstHost *) * Max(count, 1));
+	for (uint32 i = 0; i < count; i++)
+		sorted[i] = &old[i];
+	qsort(sorted, count, sizeof(PgstHost *), compare_names);
+	places = palloc(sizeof(int) * Max(snapshot->host_count, 1));
 	for (uint32 i = 0; i < snapshot->host_count; i++)
 	{
-		for (uint32 j = 0; j < count; j++)
-		{
-			if (strcmp(old[j].name, snapshot->hosts[i].name) != 0)
-				continue;
-			moved[i] = pgst_times_handed_out(j);
-			break;
-		}
+		const PgstHost *host = &snapshot->hosts[i];
+		const PgstHost **found =
+			bsearch(&host, sorted, count, sizeof(PgstHost *), compare_names);
+
+		places[i] = found == NULL ? -1 : (int) (*found - old);
 	}
+	pfree(sorted);
+	return places;
+}
+
+/* What is counted of hosts goes with them; `places` as above, of so many hosts. */
+static void
+move_counts(const int *places, uint32 count)
+{
+	uint64 *moved = palloc0(sizeof(uint64) * pgst_max_hosts);
+
+	for (uint32 i = 0; i < count; i++)
+		moved[i] = places[i] < 0 ? 0 : pgst_times_handed_out((uint32) places[i]);
 	for (int i = 0; i < pgst_max_hosts; i++)
 		pg_atomic_write_u64(&handed_out[i], moved[i]);
+	pfree(moved);
+}
+
+/* So does their history, which is put in order before anybody is kept from reading it. */
+static void
+move_lags(const int *places, uint32 count)
+{
+	Size size = sizeof(PgstLagHistory) * pgst_max_hosts;
+	PgstLagHistory *moved = palloc0(size);
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		if (places[i] >= 0)
+			moved[i] = lags[places[i]];
+	}
+	LWLockAcquire(lags_lock, LW_EXCLUSIVE);
+	memcpy(lags, moved, size);
+	LWLockRelease(lags_lock);
 	pfree(moved);
 }
 
@@ -284,12 +342,22 @@ void
 pgst_publish(const PgstSnapshot *snapshot)
 {
 	Size size = pgst_snapshot_size(Min(snapshot->host_count, (uint32) pgst_max_hosts));
+	int *places = former_places(snapshot);
 
-	move_counts(snapshot);
+	if (places != NULL)
+	{
+		move_counts(places, snapshot->host_count);
+		move_lags(places, snapshot->host_count);
+		pfree(places);
+	}
 	LWLockAcquire(snapshot_lock, LW_EXCLUSIVE);
 	memcpy(&shared->snapshot, snapshot, size);
 	LWLockRelease(snapshot_lock);
 	pg_atomic_write_u64(&shared->generation, snapshot->generation);
+
+	LWLockAcquire(lags_lock, LW_EXCLUSIVE);
+	pgst_note_lags(lags, snapshot);
+	LWLockRelease(lags_lock);
 }
 
 uint64
@@ -391,6 +459,39 @@ pgst_copy_events(PgstEvent **events)
 		LWLockRelease(events_lock);
 	}
 	return count;
+}
+
+int
+pgst_try_copy_newest_events(PgstEvent *copy, int most)
+{
+	uint64 newest;
+	uint64 seq;
+	int count = 0;
+
+	if (!LWLockConditionalAcquire(events_lock, LW_SHARED))
+		return -1;
+	newest = pg_atomic_read_u64(&shared->newest_event);
+	seq = newest + 1 - Min(newest + 1 - shared->first_event, (uint64) most);
+	for (; seq <= newest; seq++)
+	{
+		const PgstEvent *event = &shared->events[seq % PGST_EVENTS];
+
+		/* one that was lost has a number, and nothing else */
+		if (event->seq == seq)
+			copy[count++] = *event;
+	}
+	LWLockRelease(events_lock);
+	return count;
+}
+
+bool
+pgst_try_copy_lags(PgstLagHistory *copy, uint32_t count)
+{
+	if (!LWLockConditionalAcquire(lags_lock, LW_SHARED))
+		return false;
+	memcpy(copy, lags, sizeof(PgstLagHistory) * Min(count, (uint32) pgst_max_hosts));
+	LWLockRelease(lags_lock);
+	return true;
 }
 
 uint64

@@ -1,7 +1,7 @@
 /*
  * shared.h
  *	  What the workers and all backends share: the snapshot, the newest events, the
- *round-robin cursor, and signs of life.
+ *	  history of lags, the round-robin cursor, and signs of life.
  */
 #ifndef PGST_SHARED_H
 #define PGST_SHARED_H
@@ -44,7 +44,8 @@ extern int64 pgst_worker_last_alive(PgstWorker worker);
 extern void pgst_announce_promotion(void);
 extern uint32 pgst_promotions(void);
 
-/* Only the poller publishes. Its snapshot's max_hosts is the setting's. */
+/* Only the poller publishes, which brings the history of lags up to date as well. Its
+ * snapshot's max_hosts is the setting's. */
 extern void pgst_publish(const PgstSnapshot *snapshot);
 
 /* Which snapshot is the newest; a change of it is a new one. */
@@ -78,6 +79,14 @@ extern uint64 pgst_generation(void);
 /* Those that are kept, the oldest first, in the current memory context. Returns how many
  * they are. */
 extern int pgst_copy_events(PgstEvent **events);
+
+/*
+ * For the listener, which never waits: the newest events, the oldest of them first, at
+ * most so many, and the histories of lag of the first `count` hosts. -1 and false: the
+ * poller is at it.
+ */
+extern int pgst_try_copy_newest_events(PgstEvent *copy, int most);
+extern bool pgst_try_copy_lags(PgstLagHistory *copy, uint32_t count);
 
 /* Waits until the generation is another one than that, for so many microseconds at most;
  * returns what it is then. For backends: reports an error when it is told to end. */

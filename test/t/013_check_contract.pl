@@ -33,10 +33,11 @@ my %codes = (
     (map { $_ => [ 503, 200, 503, 503 ] } qw(/async /asynchronous)),
     (map { $_ => [ 200, 503, 200, 503 ] } qw(/read-only-sync /read-only-synchronous)),
     '/read-only-quorum' => [ 200, 503, 503, 200 ],
-    (map { $_ => [ 200, 200, 200, 200 ] } qw(/health /liveness /readiness /patroni /node /cluster /metrics)));
+    (map { $_ => [ 200, 200, 200, 200 ] } qw(/health /liveness /readiness /patroni /node /cluster /metrics /ui
+          /ui/data)));
 my %silent = map { $_ => 1 } qw(/liveness /readiness);
 # Those that ask for a role, and those of them that take parameters.
-my @role_paths = grep { !m{^/(health|liveness|readiness|patroni|node|cluster|metrics)$} } sort keys %codes;
+my @role_paths = grep { !m{^/(health|liveness|readiness|patroni|node|cluster|metrics|ui|ui/data)$} } sort keys %codes;
 my @families   = qw(/replica /read-only /sync /synchronous /quorum /async /asynchronous /read-only-sync
   /read-only-synchronous /read-only-quorum);
 
@@ -54,7 +55,9 @@ sub told {
     my %right    = (
         'Cache-Control'    => (field_of($head, 'Cache-Control')    // '') eq 'no-store',
         'X-Pg-Status-Port' => (field_of($head, 'X-Pg-Status-Port') // '') eq 'check',
-        'Content-Length'   => $method eq 'HEAD' ? $length =~ /^\d+$/ : $length eq length $body,
+        # (of what the page lives on HEAD does not tell it)
+        'Content-Length'   => $method ne 'HEAD' ? $length eq length $body
+            : $path eq '/ui/data' && $status == 200 ? $length eq '' : $length =~ /^\d+$/,
         'Content-Type'     => $method eq 'HEAD' || defined field_of($head, 'Content-Type') == ($body ne ''),
         'Allow'            => $status != 405 || (field_of($head, 'Allow') // '') eq $methods,
         'no body'          => !$bodyless || $body eq '');
@@ -85,9 +88,10 @@ sub check_paths {
         $seen{$path}     = [ map { status_of($node, $path, $_) } qw(GET HEAD OPTIONS) ];
         my (undef, $body, $head) = told($node, $path);
         my $type = field_of($head, 'Content-Type') // '';
-        my $wanted = $silent{$path} ? '' : $path eq '/metrics' ? $metrics_type : $json_type;
+        my %others = ('/metrics' => $metrics_type, '/ui' => 'text/html; charset=utf-8');
+        my $wanted = $silent{$path} ? '' : $others{$path} // $json_type;
         push @wrong, "$path has the type \"$type\"" if $type ne $wanted;
-        next if $type ne $json_type || $path eq '/cluster';
+        next if $type ne $json_type || $path =~ m{\A/(?:cluster|ui/data)\z};
         my $json = decode_json($body);
         push @wrong, "$path: $body" if $json->{state} ne 'running' || !exists $json->{patroni};
     }
@@ -177,7 +181,7 @@ subtest 'two ports, two meanings' => sub {
 
 subtest 'paths that are none here' => sub {
     my @unknown = map { "/$_" } qw(xprimaryx xreplicax Primary primary/ replicas read-only- agent config history restart
-      switchover ui sync_by_bytes %2fprimary *);
+      switchover ui/ sync_by_bytes %2fprimary *);
     foreach my $path (@unknown) {
         is_deeply([ map { status_of($standby1, $path, $_) } qw(GET HEAD OPTIONS) ], [ (404) x 3 ], "$path: not found");
     }
@@ -254,7 +258,7 @@ subtest 'methods' => sub {
     }
     is_deeply([ map { status_of($_, '*', 'OPTIONS') } @nodes ], [ 200, 503, 503 ], 'OPTIONS * is the primary check');
     is_deeply([ map { status_of($_, '/', 'OPTIONS') } @nodes ], [ 200, 503, 503 ], 'as is OPTIONS /');
-    foreach my $path ('/primary', '/replica', '/patroni', '/cluster', '/metrics') {
+    foreach my $path ('/primary', '/replica', '/patroni', '/cluster', '/metrics', '/ui') {
         my $length = sub { field_of((told($standby1, $path, $_[0]))[2], 'Content-Length') };
         wait_for("the length of $path to be the same twice",
             sub { my $before = $length->('GET'); $length->('HEAD') == $before && $before > 0 });
@@ -577,7 +581,7 @@ subtest 'agents of a standby that lags' => sub {
 sub check_closed {
     my ($node, $health) = @_;
     my %expected = map { $_ => 503 } @role_paths, '/readiness';
-    $expected{$_} = 200 foreach qw(/liveness /patroni /node /cluster /metrics);
+    $expected{$_} = 200 foreach qw(/liveness /patroni /node /cluster /metrics /ui /ui/data);
     $expected{'/health'} = $health;
     is_deeply(statuses($node, keys %expected), \%expected, $node->name . ': no role, but alive');
     is_deeply([ map { status_of($node, $_, 'OPTIONS') } '/', '*', '/liveness' ], [ 503, 503, 200 ], 'by OPTIONS, too');

@@ -259,6 +259,7 @@ struct FakeServer {
   PgstNodeState state = PGST_NODE_PRIMARY;
   std::uint64_t cursor = 0;
   std::vector<std::uint32_t> handed_out;
+  bool busy = false;  // the poller is at what the page shows
   std::function<void()> before_move;
   std::function<void()> on_node_state;
   std::function<void()> on_node_facts;
@@ -281,7 +282,22 @@ bool FakeMove(std::uint64_t from, std::uint64_t to) {
   return true;
 }
 void FakeHandedOut(std::uint32_t host) { fake->handed_out.push_back(host); }
-constexpr PgstServerCalls kCalls = {FakeState, FakeFacts, FakeCursor, FakeMove, FakeHandedOut};
+// The newest one only, and one history; neither while the poller is at it.
+int FakeEvents(PgstEvent* copy, int most) {
+  if (fake->busy) return -1;
+  if (most < 1) return 0;
+  copy[0] = PgstEvent{};
+  copy[0].seq = 7;
+  pg_status::CopyFixedText(copy[0].kind, "quorum");
+  return 1;
+}
+bool FakeLags(PgstLagHistory* copy, std::uint32_t count) {
+  if (fake->busy) return false;
+  for (std::uint32_t i = 0; i < count; ++i) copy[i] = PgstLagHistory{};
+  return true;
+}
+constexpr PgstServerCalls kCalls = {FakeState,     FakeFacts,  FakeCursor, FakeMove,
+                                    FakeHandedOut, FakeEvents, FakeLags};
 
 class WallListener : public testing::Test {
  protected:
@@ -345,6 +361,21 @@ TEST_F(WallListener, WhoWaitsIsAnsweredWhenTheGenerationIsAnotherOne) {
   pgst_listener_set_generation(listener, 8);
   ASSERT_TRUE(RunUntil({worker.get(), &waiting}, [&] { return !waiting.end().empty(); }));
   EXPECT_EQ(waiting.heard().substr(0, 5), "host ");
+}
+
+TEST_F(WallListener, ThePageIsGivenWhatTheServerHasForIt) {
+  CheckScene scene = CheckScene::OnPrimary();
+  Open();
+  scene.snapshot().made_mono = EventLoop::Now();
+  pgst_listener_set_snapshot(listener, &scene.snapshot(), EventLoop::Now());
+  pgst_listener_set_generation(listener, 7);
+  const std::string request = "GET /ui/data HTTP/1.0\r\n\r\n";
+  const std::string events = R"("events":[{"seq":7,)";
+  EXPECT_NE(Ask(settings.check_port, request).find(events), std::string::npos);
+  server.busy = true;
+  const std::string answer = Ask(settings.check_port, request);
+  EXPECT_NE(answer.find(R"("lag":null,"events":null})"), std::string::npos) << answer;
+  EXPECT_NE(answer.find(R"("generation":0,)"), std::string::npos) << answer;
 }
 
 // As where another process moves the shared cursor between our look at it and our move.

@@ -18,15 +18,15 @@ my $parent;    # in a child: who started it
 END { local $?; end_child(keys %alive) }
 
 # Runs $work in a process of its own; it gets the writing end of a pipe. Returns its process id, and the reading end,
-# which does not block.
+# which does not block. @handles are those of the test's that the process keeps.
 sub start_child {
-    my ($work) = @_;
+    my ($work, @handles) = @_;
     pipe my $read, my $write or croak "pipe: $!";
     my $starter = $$;
     my $pid = fork // croak "fork: $!";
     if ($pid == 0) {
         $parent = $starter;
-        keep_only(fileno $write);
+        keep_only(map { fileno $_ } $write, @handles);
         $SIG{$_} = 'DEFAULT' foreach qw(INT TERM HUP);
         $SIG{PIPE} = 'IGNORE';
         eval { $work->($write); 1 } or print STDERR "child: $@";
@@ -42,9 +42,9 @@ sub start_child {
 # A psql whose other end is held open here would never end. What was inherited becomes /dev/null and is not closed: perl
 # still counts these numbers as taken, and would never close a file that got one of them anew.
 sub keep_only {
-    my ($kept) = @_;
+    my %kept = map { $_ => 1 } @_;
     opendir my $folder, '/proc/self/fd' or croak "/proc/self/fd: $!";
-    my @open = grep { /\A\d+\z/ && $_ > 2 && $_ != $kept } readdir $folder;
+    my @open = grep { /\A\d+\z/ && $_ > 2 && !$kept{$_} } readdir $folder;
     closedir $folder;
     my $null = POSIX::open('/dev/null', POSIX::O_RDWR()) // croak "/dev/null: $!";
     # the folder's own number is free already

@@ -22,13 +22,16 @@ my @limits    = qw(?lag_ms=1000 ?lag_bytes=1MB ?lag_bytes=18446744073709551615 ?
   ?lag_ms=1&lag_bytes=x ?min_lsn=0/1 ?min_lsn=FFFFFFFF/FFFFFFFF ?min_lsn=no);
 my @selectors = qw(/replica /sync_by_time /sync_by_bytes /sync_by_time_or_bytes /sync_by_time_and_bytes
   /most_sync_by_bytes);
-my @discovery = (qw(/master /hosts /status /status?host=nobody /status?host=%zz /ready /live /version /nope /%zz /),
+my @discovery = (qw(/master /hosts /status /status?host=nobody /status?host=%zz /ready /live /version /nope /%zz /
+      /hosts?wait=0.01&generation=1 /hosts?wait=x /hosts?wait=1),
     @selectors, map { "$selectors[0]$_" } @limits);
 my @roles = qw(/ /primary /master /read-write /leader /standby-leader /standby_leader /replica /read-only /sync
   /synchronous /quorum /async /asynchronous /read-only-sync /read-only-synchronous /read-only-quorum /readiness /health
   /liveness);
-my @check = (@roles, qw(/patroni /node /cluster /metrics /nope /replica?lag=10MB /replica?lag=x /replica?tag_a=b
-      /replica?replication_state=streaming /readiness?lag=1kB&mode=write /readiness?mode=apply));
+my @check = (@roles, qw(/patroni /node /cluster /metrics /ui /ui/data /ui/data?since=1 /ui/data?wait=0.01&generation=1
+      /ui/data?since=18446744073709551615 /ui/data?wait=1 /ui/data?since=x /nope
+      /replica?lag=10MB /replica?lag=x /replica?tag_a=b /replica?replication_state=streaming
+      /readiness?lag=1kB&mode=write /readiness?mode=apply));
 my @agent = ('agent', 'agent?role=replica&lag=10MB&soft=1MB', 'agent?role=any&primary_weight=5&down=drain',
     'agent?role=primary&down=maint', 'agent?role=none', 'agent?lag=', 'replica?lag=10MB', 'primary', 'metrics', 'nope',
     'x' x 1100);
@@ -53,6 +56,11 @@ my @sql = (
     'SELECT * FROM pg_status_hosts', 'SELECT * FROM pg_status_hosts()', 'SELECT * FROM pg_status_local()',
     'SELECT h.* FROM pg_status_hosts g, pg_status_host(g.host) h', "SELECT * FROM pg_status_host('nobody')",
     'SELECT * FROM pg_status_host(NULL)', 'SELECT * FROM pg_status_quorum()',
+    map({ "SELECT count(*) FROM pg_status_$_" } qw(events stats pool_nodes)), 'SELECT pg_status_generation()',
+    'SELECT pg_status_wait(0)', 'SELECT pg_status_wait(pg_status_generation(), 0.01)', 'SELECT pg_status_poll_now()',
+    "SELECT pg_status_detach_node(host, reason => 'asked for'), pg_status_attach_node(host),
+        pg_status_set_weight(host, 2), pg_status_set_weight(host, NULL), pg_status_stats_reset(host)
+        FROM pg_status_hosts() WHERE role = 'standby'",
     map({ "SELECT pg_status_check('$_')" } 'primary', '/replica?lag=10MB', 'metrics', 'nope', '', 'replica?lag=x'),
     map({ "SELECT pg_status_agent('$_')" } 'agent', 'agent?role=replica&lag=10MB', 'agent?role=none', ''),
     "SELECT current_setting('pg_status.opinions'), current_setting('pg_status.node_state')",
@@ -63,6 +71,7 @@ my @sql = (
 my @bad_sql = (
     'SELECT pg_status_replica(lag_ms => -1)', "SELECT pg_status_replica(lag_ms => 'NaN')",
     'SELECT pg_status_replica(lag_bytes => 18446744073709551616)', 'SELECT pg_status_sync_by_time(0.5)',
+    "SELECT pg_status_detach_node('nobody')", 'SELECT pg_status_set_weight(0, -1)', 'SELECT pg_status_wait(0, -1)',
     "SET pg_status.opinions = 'opinions 1'", "SET pg_status.hosts = 'a'", "SET pg_status.node_state = 'primary'",
     map { "ALTER SYSTEM SET pg_status.$_" } "hosts = 'db1:'", "hosts = 'a, b name=a'", "hosts = 'a weight=heavy'",
         "hosts = '" . join(',', map { "h$_" } 1 .. 100) . "'", "conninfo = 'sslmoed=require'",

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "answer/page_data.hpp"
 #include "answer/request.hpp"
 #include "answer/standing.hpp"
 #include "answer/world.hpp"
@@ -14,6 +15,10 @@
 #include "publish/snapshot_storage.hpp"
 
 namespace pg_status {
+
+// No event, no history.
+inline const PageSources kNoPageSources = {[](PgstEvent*, int) { return 0; },
+                                           [](PgstLagHistory*, std::uint32_t) { return false; }};
 
 class CheckScene {
  public:

@@ -76,8 +76,10 @@ class ListenerTest : public testing::Test {
   NodeState state = NodeState::kPrimary;
   ListenerSettings settings;
   std::unique_ptr<Listener> listener =
-      std::make_unique<Listener>(Server{[this] { return state; }, [] { return NodeFacts(); },
-                                        [](const World&, const Wish&) { return Choice(); }},
+      std::make_unique<Listener>(Server{[this] { return state; },
+                                        [] { return NodeFacts(); },
+                                        [](const World&, const Wish&) { return Choice(); },
+                                        {}},
                                  "1.2.3");
   Running<Listener> running{*listener, &Listener::Step};
   std::list<std::unique_ptr<Visitor>> visitors;
