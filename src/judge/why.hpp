@@ -47,7 +47,8 @@ std::string ClaimantNames(const ClusterVerdict& cluster, const std::vector<HostE
 std::string WhyChosen(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries);
 
 // Names those of the primaries that were (claimed, by index) that have not become standbys, nor
-// refuse connections as a machine without the server does; a sentence, "" when there are none.
+// refuse connections as a machine without the server does; a sentence, "" when there are none. The
+// page knows it by its first two words.
 std::string WhatIsOutOfSight(const std::vector<bool>& claimed, const ClusterVerdict& after,
                              const std::vector<HostEntry>& entries);
 

@@ -159,6 +159,23 @@ subtest 'another one is promoted' => sub {
 };
 all_quiet('after the failover');
 
+subtest 'the killed primary comes back as one' => sub {
+    start_again($db1);
+    wait_verdict('two primaries', '/Split brain: db1 and db2 both say primary\. db2 is named/', 'bad');
+    like($browser->eval('document.title'), qr/\ASPLIT BRAIN/, 'the tab says it, too');
+    ok($browser->wait_until('the word on the card', card_text('db1') . q{.includes('says that it is primary, too')}),
+        'and the card of the one that is not named');
+    picture('split-brain');
+    kill_all($db1);
+    wait_verdict('one of them is gone', '/db2 is the primary.*2 of 3 standbys in sync; db1 is down/', 'warn');
+    ok($browser->wait_until('the word on the card', card_text('db1') . q{.includes('make sure that it is stopped')}),
+        'what it was is not forgotten');
+    my $rows = q{[...document.querySelectorAll('#events [data-kind=split_brain]')].map((row) => row.innerText)};
+    ok($browser->wait_until('its end', "/no split brain any more/.test($rows\[0])"), 'its end is an event');
+    like($browser->eval($rows)->[1], qr/more than one primary/, 'as its beginning was');
+};
+all_quiet('after a split brain');
+
 # ---- other screens, other hands ------------------------------------------------------------------------------------
 
 subtest 'a telephone in the dark' => sub {
