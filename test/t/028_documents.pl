@@ -14,7 +14,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my @nodes = start_three(wal_log_hints => 'on');    # for pg_rewind
+# For pg_rewind; and so that a new primary still has what the old one, stopped a moment ago, has to begin with.
+my @nodes = start_three(wal_log_hints => 'on', wal_keep_size => '256MB');
 my ($primary, $standby1, $standby2) = @nodes;
 open_http(@nodes);
 
