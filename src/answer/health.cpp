@@ -221,7 +221,7 @@ void ExamineRole(const World& world, const Request& request, const HealthPath& p
 
 // Without a snapshot there is no default limit to go by; such a standby is not ready.
 std::optional<std::uint64_t> DefaultLimit(const PgstSnapshot& snapshot) {
-  if (snapshot.layout != PGST_SNAPSHOT_LAYOUT) return std::nullopt;
+  if (!IsPublished(snapshot)) return std::nullopt;
   return snapshot.sync_max_lag_bytes;
 }
 
@@ -250,6 +250,7 @@ void ExamineReadiness(const World& world, const Request& request, Finding& findi
   }
 }
 
+// What is wrong with the question for what the page shows.
 Complaint ComplaintOfReader(const World& world, const Request& request) {
   std::optional<std::uint64_t> since;
   switch (ReadWaiting(request, world.generation).fault) {

@@ -196,7 +196,7 @@ void AppendDurations(const Hosts& hosts, std::string& out) {
 
 void AppendHostMetrics(const World& world, std::string& out) {
   const PgstSnapshot& snapshot = *world.snapshot;
-  if (snapshot.layout != PGST_SNAPSHOT_LAYOUT || HostCount(snapshot) == 0) return;
+  if (!IsPublished(snapshot) || HostCount(snapshot) == 0) return;
   const bool fresh = IsFresh(world);
   const Hosts hosts(snapshot);
   AppendHostInfo(hosts, fresh, out);

@@ -105,7 +105,7 @@ void WriteSenders(const World& world, JsonWriter& json) {
 
 // When any host was last heard of, in seconds; 0 never.
 std::uint64_t LastSeen(const PgstSnapshot& snapshot) {
-  if (snapshot.layout != PGST_SNAPSHOT_LAYOUT) return 0;
+  if (!IsPublished(snapshot)) return 0;
   WallUs last = 0;
   const PgstHost* const hosts = snapshot.hosts;
   for (std::uint32_t i = 0; i < HostCount(snapshot); ++i) {
@@ -249,7 +249,7 @@ void AppendNode(const World& world, std::string_view version, std::string& out) 
 void AppendCluster(const World& world, std::string& out) {
   const PgstSnapshot& snapshot = *world.snapshot;
   const bool fresh = IsFresh(world);
-  const bool published = snapshot.layout == PGST_SNAPSHOT_LAYOUT;
+  const bool published = IsPublished(snapshot);
   const PgstHost* const hosts = snapshot.hosts;
   JsonWriter json(out);
   json.Begin();

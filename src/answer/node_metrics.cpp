@@ -28,8 +28,6 @@ struct PortFamily {
 
 // ---- values -----------------------------------------------------------------------------------
 
-bool IsPublished(const World& world) { return world.snapshot->layout == PGST_SNAPSHOT_LAYOUT; }
-
 bool IsReady(const World& world) { return IsFresh(world) && world.snapshot->ready != 0; }
 
 MetricValue InRecovery(const World& world) {
@@ -88,11 +86,12 @@ constexpr NodeFamily kNodeFamilies[] = {
      [](const World& world) { return IfStandby(world, world.node.replay_paused); }},
     {"config_reloads_total", kCounter, "How often the poller was given settings anew.",
      [](const World& world) {
-       return MetricNumberIf(IsPublished(world), world.snapshot->reloads);
+       return MetricNumberIf(IsPublished(*world.snapshot), world.snapshot->reloads);
      }},
     {"config_last_reload_success", kGauge, "Whether the settings given last are in force.",
      [](const World& world) {
-       return MetricNumberIf(IsPublished(world), world.snapshot->reload_refused != 0 ? 0 : 1);
+       return MetricNumberIf(IsPublished(*world.snapshot),
+                             world.snapshot->reload_refused != 0 ? 0 : 1);
      }},
 };
 
@@ -159,7 +158,7 @@ void AppendNodeMetrics(const World& world, std::string_view version, const Traff
                        std::string& out) {
   AppendBuildInfo(world, version, out);
   for (const NodeFamily& family : kNodeFamilies) AppendNodeFamily(world, family, out);
-  if (IsPublished(world)) AppendLateness(*world.snapshot, out);
+  if (IsPublished(*world.snapshot)) AppendLateness(*world.snapshot, out);
   AppendRequests(traffic, out);
   for (const PortFamily& family : kPortFamilies) AppendPortFamily(traffic, family, out);
 }

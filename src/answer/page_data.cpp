@@ -24,8 +24,6 @@ std::uint64_t ToMs(std::int64_t us) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(us, 0) / kUsPerMs);
 }
 
-bool IsPublished(const PgstSnapshot& snapshot) { return snapshot.layout == PGST_SNAPSHOT_LAYOUT; }
-
 std::uint32_t Listed(const PgstSnapshot& snapshot) {
   return IsPublished(snapshot) ? HostCount(snapshot) : 0;
 }

@@ -26,8 +26,6 @@ constexpr SyncWord kSyncWords[] = {
     {"potential", SyncState::kAsync},
 };
 
-bool IsPublished(const PgstSnapshot& snapshot) { return snapshot.layout == PGST_SNAPSHOT_LAYOUT; }
-
 // Positions of another timeline cannot be compared: one of an older timeline is of a history that
 // this node has left, and of a newer one this node has nothing yet.
 Lsn PolledLeaderLsn(const World& world) {
@@ -43,6 +41,8 @@ bool IsLeftBehind(const World& world) {
 }
 
 }  // namespace
+
+bool IsPublished(const PgstSnapshot& snapshot) { return snapshot.layout == PGST_SNAPSHOT_LAYOUT; }
 
 bool IsFresh(const World& world) { return IsFresh(*world.snapshot, world.poller_alive, world.now); }
 

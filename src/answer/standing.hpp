@@ -15,6 +15,9 @@
 
 namespace pg_status {
 
+// Whether there is a snapshot at all.
+bool IsPublished(const PgstSnapshot& snapshot);
+
 // Whether the snapshot may be believed. If not, nothing of it but names and settings is used.
 bool IsFresh(const World& world);
 

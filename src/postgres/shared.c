@@ -320,13 +320,19 @@ move_counts(const int *places, uint32 count)
 	pfree(moved);
 }
 
-/* So does their history, which is put in order before anybody is kept from reading it. */
+/*
+ * So does their history, which is put in order before anybody is kept from reading it.
+ * Without memory for that, the history of whoever has moved begins anew: it knows whose
+ * it is.
+ */
 static void
 move_lags(const int *places, uint32 count)
 {
 	Size size = sizeof(PgstLagHistory) * pgst_max_hosts;
-	PgstLagHistory *moved = palloc0(size);
+	PgstLagHistory *moved = palloc_extended(size, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_ZERO);
 
+	if (moved == NULL)
+		return;
 	for (uint32 i = 0; i < count; i++)
 	{
 		if (places[i] >= 0)
