@@ -82,6 +82,8 @@ struct HostVerdict {
   Role role = Role::kUnknown;   // kUnknown unless up or suspect
   bool chosen_primary = false;  // the one that "primary" means
   bool foreign = false;         // another system identifier: shown, never chosen
+  bool diverged = false;        // a standby of another history than the primary's: never chosen
+  bool superseded = false;      // claims to be the primary, and another history has won
   Lag lag;
   bool sync_by_time = false;
   bool sync_by_bytes = false;
@@ -130,9 +132,21 @@ struct PrimaryClock {
       offset;  // primary's wall clock minus our monotonic clock, microseconds
 };
 
+// Why a primary is to keep away from load balancers, where it is asked to. In the order of
+// PgstFenceCause.
+enum class FenceCause : std::uint8_t { kNone, kNoMajority, kUnreachable, kSuccessor, kOutvoted };
+
+// The timeline history that the server told last; nullptr when it tells none.
+inline const TimelineHistory* HistoryOf(const HostVerdict& host) {
+  const bool told = host.facts && host.facts->inside && host.facts->inside->history;
+  return told ? &*host.facts->inside->history : nullptr;
+}
+
 struct ClusterVerdict {
-  std::vector<HostVerdict> hosts;      // in configured order
-  std::optional<std::size_t> primary;  // index of the chosen primary
+  std::vector<HostVerdict> hosts;              // in configured order
+  std::optional<std::size_t> primary;          // index of the chosen primary
+  std::string primary_reason;                  // why that one, or why nobody; a sentence
+  FenceCause fence_cause = FenceCause::kNone;  // of this node, were it a primary that may be fenced
   std::size_t live_primaries =
       0;  // distinct servers of this system that are up or suspect and say they are primary
   bool split_brain =

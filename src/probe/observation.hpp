@@ -14,6 +14,7 @@
 #include "base/clock.hpp"
 #include "base/lsn.hpp"
 #include "probe/opinions.hpp"
+#include "probe/server_facts.hpp"
 
 #include "base/cpp_only.hpp"
 
@@ -60,7 +61,8 @@ struct Facts {
       false;  // a smart shutdown was requested there; known only if pg_status is loaded there
   std::vector<Sender> senders;
   bool gives_opinions = false;  // pg_status is loaded there, and of a version that tells them
-  std::shared_ptr<const Opinions> opinions;  // what it thinks of the hosts; null: nothing just now
+  std::shared_ptr<const Opinions> opinions;   // what it thinks of the hosts; null: nothing just now
+  std::shared_ptr<const ServerFacts> inside;  // told by its own pg_status; null: it tells nothing
   bool details_hidden =
       false;  // something above is missing because the role is not a member of pg_monitor
 };

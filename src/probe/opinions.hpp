@@ -3,14 +3,16 @@
 // Pure.
 //
 //   opinions 1
-//   db1:5432 up 120 7000000000000000001 1700000000250000
-//   db2:5432 down 61000 7000000000000000001 1700000003000000
-//   db3:5432 down - 0 0
+//   db1:5432 up 120 7000000000000000001 1700000000250000 primary
+//   db2:5432 down 61000 7000000000000000001 1700000003000000 -
+//   db3:5432 down - 0 0 -
 //
 // One line for each host: its name in the list of the node that speaks, what it is there, how many
 // milliseconds ago it last answered (rounded up; "-" never), and which run of which server that
-// was: system identifier and start in microseconds since 1970 (0 unknown). In names, what is not
-// printable ASCII is written as %XX. More fields may follow in a line, and are of a later version.
+// was: system identifier and start in microseconds since 1970 (0 unknown). Then whether that node
+// names it as the primary ("-": it does not; a version that does not tell has no such field). In
+// names, what is not printable ASCII is written as %XX. More fields may follow in a line, and are
+// of a later version.
 #pragma once
 
 #include <cstddef>
@@ -32,6 +34,7 @@ struct Opinion {
   std::optional<std::int64_t> success_age_us;  // since its last good probe there; nullopt never
   std::uint64_t system_identifier = 0;         // of the server seen there last; 0 unknown
   WallUs postmaster_start = 0;                 // likewise
+  std::optional<bool> named;                   // as the primary; nullopt: it does not tell
 };
 
 using Opinions = std::vector<Opinion>;

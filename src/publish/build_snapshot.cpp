@@ -14,6 +14,7 @@
 #include <type_traits>
 
 #include "base/fixed_text.hpp"
+#include "probe/server_facts.hpp"
 
 namespace pg_status {
 namespace {
@@ -30,7 +31,7 @@ constexpr std::size_t kHostTextsAfter =
     2 * PGST_LABEL_SIZE + PGST_NAME_SIZE + PGST_ERROR_SIZE + PGST_REASON_SIZE + 7;
 static_assert(offsetof(PgstHost, weight) == kHostTextsBefore);
 static_assert(offsetof(PgstHost, role) == kHostTextsBefore + 8 + 4);
-static_assert(offsetof(PgstHost, sync_priority) == offsetof(PgstHost, role) + 20);
+static_assert(offsetof(PgstHost, sync_priority) == offsetof(PgstHost, role) + 28);
 static_assert(offsetof(PgstHost, lag_ms) == offsetof(PgstHost, sync_priority) + 6 * 4);
 static_assert(offsetof(PgstHost, tally) == offsetof(PgstHost, lag_ms) + 10 * 8);
 static_assert(sizeof(PgstTally) == (11 + PGST_DURATION_CLASSES) * 8);
@@ -40,13 +41,17 @@ static_assert(sizeof(PgstHost) == offsetof(PgstHost, replication_state) + kHostT
 
 static_assert(offsetof(PgstSnapshot, generation) == 4 * 4);
 static_assert(offsetof(PgstSnapshot, ready) == offsetof(PgstSnapshot, generation) + 4 * 8);
-static_assert(offsetof(PgstSnapshot, live_primaries) == offsetof(PgstSnapshot, ready) + 4);
-static_assert(offsetof(PgstSnapshot, orders) == offsetof(PgstSnapshot, live_primaries) + 5 * 4);
+static_assert(offsetof(PgstSnapshot, live_primaries) == offsetof(PgstSnapshot, ready) + 8);
+static_assert(offsetof(PgstSnapshot, orders) == offsetof(PgstSnapshot, live_primaries) + 6 * 4);
 static_assert(offsetof(PgstSnapshot, system_identifier) == offsetof(PgstSnapshot, orders) + 8);
 static_assert(offsetof(PgstSnapshot, dc) == offsetof(PgstSnapshot, system_identifier) + 4 * 8 + 8 +
                                                 3 * 8 + (2 + PGST_DURATION_CLASSES) * 8);
 static_assert(sizeof(PgstSender) == 4 * PGST_LABEL_SIZE + PGST_ADDRESS_SIZE + 8);
-static_assert(offsetof(PgstSnapshot, senders) == offsetof(PgstSnapshot, dc) + 2 * PGST_LABEL_SIZE);
+static_assert(sizeof(PgstFork) == 2 * 8);
+static_assert(offsetof(PgstSnapshot, forks) ==
+              offsetof(PgstSnapshot, dc) + 2 * PGST_LABEL_SIZE + PGST_ERROR_SIZE);
+static_assert(offsetof(PgstSnapshot, senders) ==
+              offsetof(PgstSnapshot, forks) + PGST_MAX_FORKS * sizeof(PgstFork));
 static_assert(offsetof(PgstSnapshot, hosts) ==
               offsetof(PgstSnapshot, senders) + PGST_MAX_SENDERS * sizeof(PgstSender));
 // NOLINTEND(bugprone-implicit-widening-of-multiplication-result)
@@ -128,6 +133,11 @@ void FillVotes(const HostVerdict& verdict, PgstHost& host) {
   host.votes_up = static_cast<std::uint32_t>(verdict.votes_up);
   host.votes_down = static_cast<std::uint32_t>(verdict.votes_down);
   host.unreachable_here = Flag(verdict.unreachable_here);
+}
+
+void FillStanding(const HostVerdict& verdict, PgstHost& host) {
+  host.diverged = Flag(verdict.diverged);
+  host.superseded = Flag(verdict.superseded);
 }
 
 void FillTally(const Tally& tally, const Moment& moment, PgstTally& to) {
@@ -217,6 +227,7 @@ PgstHost MakeHost(const HostEntry& entry, const HostVerdict& verdict, bool chose
   host.role = RoleOf(verdict.role);
   FillPosition(verdict, *verdict.facts, host);
   FillReceiver(verdict, *verdict.facts, host);
+  FillStanding(verdict, host);
   if (chosen_primary) {
     FillChosenPrimary(host);
   } else {
@@ -240,7 +251,8 @@ void FillCluster(const ClusterVerdict& cluster, const std::vector<HostEntry>& en
   out.geo_counts = Flag(GeoLocality(local.geo, entries).counts);
   out.live_primaries = static_cast<std::uint32_t>(cluster.live_primaries);
   out.voters = static_cast<std::uint32_t>(cluster.quorum.voters);
-  out.reserved = 0;
+  out.fence_cause = static_cast<std::uint8_t>(cluster.fence_cause);
+  std::fill(std::begin(out.reserved_flags), std::end(out.reserved_flags), std::uint8_t{0});
   out.voters_unasked = static_cast<std::uint32_t>(cluster.quorum.unasked);
   out.voters_in_sight = static_cast<std::uint32_t>(cluster.quorum.in_sight);
   out.orders = local.orders_number;
@@ -258,6 +270,24 @@ void FillCluster(const ClusterVerdict& cluster, const std::vector<HostEntry>& en
   std::copy(local.lateness.probes.begin(), local.lateness.probes.end(), std::begin(out.lateness));
   CopyFixedText(out.dc, local.dc);
   CopyFixedText(out.geo, local.geo);
+  CopyFixedText(out.primary_reason, cluster.primary_reason);
+}
+
+// What min_lsn is held against.
+void FillHistory(const ClusterVerdict& cluster, PgstSnapshot& out) {
+  out.has_history = 0;
+  out.history_from = 0;
+  out.fork_count = 0;
+  std::fill(std::begin(out.forks), std::end(out.forks), PgstFork{});
+  const TimelineHistory* const history =
+      cluster.primary ? HistoryOf(cluster.hosts[*cluster.primary]) : nullptr;
+  if (history == nullptr) return;
+  out.has_history = 1;
+  out.history_from = history->from;
+  for (const Fork& fork : history->forks) {
+    if (out.fork_count == PGST_MAX_FORKS) break;
+    out.forks[out.fork_count++] = {fork.end, fork.timeline, 0};
+  }
 }
 
 // Who streams from this very server. Of a server that does not answer itself nothing is claimed.
@@ -309,6 +339,7 @@ void BuildSnapshot(const ClusterVerdict& cluster, const std::vector<HostEntry>& 
     if (i < local.orders.size()) FillOrder(local.orders[i], hosts[i]);
     if (hosts[i].primary != 0) out.primary = static_cast<std::int32_t>(i);
   }
+  FillHistory(cluster, out);
   FillSenders(cluster, out);
 }
 

@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define PGST_SNAPSHOT_LAYOUT 2
+#define PGST_SNAPSHOT_LAYOUT 3
 
 #define PGST_NAME_SIZE 264     /* a host entry's name */
 #define PGST_HOSTNAME_SIZE 256 /* a host name, address or socket directory */
@@ -32,6 +32,7 @@ extern "C" {
 
 #define PGST_DURATION_CLASSES 12 /* of probes; judge/tally.hpp has their bounds */
 #define PGST_MAX_SENDERS 32      /* of this node's own; more are left out */
+#define PGST_MAX_FORKS 64        /* of the primary's timeline history, the newest ones */
 
 typedef enum PgstRole {
   PGST_ROLE_UNKNOWN = 0,
@@ -45,6 +46,22 @@ typedef enum PgstState {
   PGST_STATE_SUSPECT = 2, /* failed lately; the last values are kept */
   PGST_STATE_DOWN = 3
 } PgstState;
+
+/* Why a primary is to keep away from load balancers, when pg_status.fence is on. */
+typedef enum PgstFenceCause {
+  PGST_FENCE_NONE = 0,
+  PGST_FENCE_NO_MAJORITY = 1, /* it sees no majority of the voting nodes */
+  PGST_FENCE_UNREACHABLE = 2, /* a majority says that it cannot be reached */
+  PGST_FENCE_SUCCESSOR = 3,   /* it sees that another one is the primary, or a newer timeline */
+  PGST_FENCE_OUTVOTED = 4     /* a majority names another primary */
+} PgstFenceCause;
+
+/* The end of a timeline, as the history of a newer one has it. */
+typedef struct PgstFork {
+  uint64_t end; /* the first position (LSN) that is not of that timeline's part of the history */
+  uint32_t timeline;
+  uint32_t reserved; /* keeps the next one at 8 bytes; 0 */
+} PgstFork;
 
 /* How the probes of a host went, counted since the poller knows it, or since it was reset. */
 typedef struct PgstTally {
@@ -103,7 +120,9 @@ typedef struct PgstHost {
   uint8_t unreachable_here; /* down for this node, while a majority reaches it */
   uint8_t maintenance;      /* PgstMaintenance */
   uint8_t forced;           /* in maintenance also as the primary */
-  uint8_t reserved_flags[1];
+  uint8_t diverged;         /* a standby whose history is not the primary's: never chosen */
+  uint8_t superseded;       /* claims to be a primary, and another history has won */
+  uint8_t reserved_flags[7];
   int32_t sync_priority;
   int32_t fails;                  /* consecutive */
   int32_t server_version;         /* 150020; 0 unknown */
@@ -140,13 +159,17 @@ typedef struct PgstSnapshot {
       stale_after; /* microseconds: a poller silent for longer than this knows nothing any more */
   uint8_t ready;   /* every host's first probe has finished; never goes back */
   uint8_t split_brain;
-  uint8_t dc_counts;  /* this node and every host have a dc: prefer the same one */
-  uint8_t geo_counts; /* the same for geo */
+  uint8_t dc_counts;   /* this node and every host have a dc: prefer the same one */
+  uint8_t geo_counts;  /* the same for geo */
+  uint8_t fence_cause; /* PgstFenceCause, of this node, whatever pg_status.fence is */
+  uint8_t has_history; /* the primary's history is known: the timelines in forks[], oldest first */
+  uint8_t reserved_flags[2];
   uint32_t live_primaries;
   uint32_t voters;          /* nodes with a vote, this one included */
   uint32_t voters_in_sight; /* of these; this one included */
   uint32_t voters_unasked;  /* not among these: a reload has just brought them */
-  uint32_t reserved;        /* keeps what follows at 8 bytes; 0 */
+  uint32_t fork_count;      /* forks[0 .. fork_count - 1] are valid */
+  uint32_t history_from;    /* with has_history: of older timelines than this nothing is known */
   uint64_t orders; /* which of the operators' orders these are: the number they came with */
   uint64_t system_identifier; /* of the cluster; 0 unknown */
   uint64_t sync_max_lag_ms;
@@ -164,6 +187,9 @@ typedef struct PgstSnapshot {
   uint64_t lateness[PGST_DURATION_CLASSES]; /* probes in each class */
   char dc[PGST_LABEL_SIZE];                 /* where this node is; "" not given */
   char geo[PGST_LABEL_SIZE];
+  char primary_reason[PGST_ERROR_SIZE]; /* why this one is the primary, or why nobody is; a sentence
+                                         */
+  PgstFork forks[PGST_MAX_FORKS];
   PgstSender senders[PGST_MAX_SENDERS];
   PgstHost hosts[1]; /* max_hosts of them */
 } PgstSnapshot;
