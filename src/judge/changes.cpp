@@ -101,12 +101,47 @@ void DescribeHidden(const HostVerdict& before, const HostVerdict& after, const s
                    "Grant pg_monitor to the role that pg_status connects as."});
 }
 
+// Those who claim to be the primary and are not named, while nobody is.
+std::string Withheld(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries) {
+  return cluster.primary || !cluster.ready ? "" : ClaimantNames(cluster, entries);
+}
+
+// Nobody is named although somebody claims to be the primary: why, and what ends that.
+void DescribeWithheld(const ClusterVerdict& before, const ClusterVerdict& after,
+                      const std::vector<HostEntry>& entries, std::vector<LogLine>& lines) {
+  const std::string claimants = Withheld(after, entries);
+  if (claimants.empty() || claimants == Withheld(before, entries)) return;
+  std::string hint;
+  if (after.incumbent) {
+    hint = fmt::format(
+        "If \"{0}\" is given up, say so: SELECT pg_status_detach_node('{0}', force => true);",
+        after.incumbent->name);
+  }
+  lines.push_back({Level::kWarning,
+                   fmt::format("nobody is named as the primary, although there is {}", claimants),
+                   after.primary_reason, hint});
+}
+
+void DescribeDivergence(const HostVerdict& before, const HostVerdict& after,
+                        const std::string& name, std::vector<LogLine>& lines) {
+  if (before.diverged == after.diverged) return;
+  if (!after.diverged) {
+    lines.push_back(
+        {Level::kInfo, fmt::format("host \"{}\" is not diverged any more", name), "", ""});
+    return;
+  }
+  lines.push_back({Level::kWarning,
+                   fmt::format("host \"{}\" has another history than the primary", name),
+                   after.divergence.why,
+                   "It is not chosen for reads. Rewind it with pg_rewind, or rebuild it."});
+}
+
 void DescribePrimary(const ClusterVerdict& before, const ClusterVerdict& after,
                      const std::vector<HostEntry>& entries, std::vector<LogLine>& lines) {
-  if (before.primary == after.primary) return;
+  if (before.primary == after.primary || !after.ready) return;
   if (!before.primary) {
-    lines.push_back(
-        {Level::kInfo, fmt::format("primary is \"{}\"", entries[*after.primary].name), "", ""});
+    lines.push_back({Level::kInfo, fmt::format("primary is \"{}\"", entries[*after.primary].name),
+                     after.live_primaries > 1 ? after.primary_reason : "", ""});
     return;
   }
   const std::string& old_name = entries[*before.primary].name;
@@ -125,7 +160,7 @@ void DescribeSplitBrain(const ClusterVerdict& before, const ClusterVerdict& afte
     lines.push_back({Level::kWarning,
                      fmt::format("split brain: {} servers are primary at the same time: {}",
                                  after.live_primaries, ClaimantNames(after, entries)),
-                     WhyChosen(after, entries),
+                     after.primary_reason,
                      "Stop all but one of them; the others have to be rewound or rebuilt."});
     return;
   }
@@ -184,8 +219,10 @@ std::vector<LogLine> DescribeChanges(const ClusterVerdict& before, const Cluster
     DescribeRole(was, is, entries[i].name, lines);
     DescribeForeign(was, is, entries[i].name, after.system_identifier, lines);
     DescribeHidden(was, is, entries[i].name, lines);
+    DescribeDivergence(was, is, entries[i].name, lines);
   }
   DescribePrimary(before, after, entries, lines);
+  DescribeWithheld(before, after, entries, lines);
   DescribeSplitBrain(before, after, entries, lines);
   DescribeQuorum(before, after, fence, lines);
   return lines;

@@ -16,9 +16,9 @@ namespace pg_status {
 namespace {
 
 // In the order of EventKind.
-constexpr std::string_view kKindWords[] = {"state",   "unreachable_here", "role",
-                                           "foreign", "maintenance",      "hosts",
-                                           "primary", "split_brain",      "quorum"};
+constexpr std::string_view kKindWords[] = {
+    "state", "unreachable_here", "role",        "foreign", "diverged", "maintenance",
+    "hosts", "primary",          "split_brain", "quorum"};
 static_assert(std::size(kKindWords) == static_cast<std::size_t>(EventKind::kQuorum) + 1);
 
 // In the order of Liveness.
@@ -79,6 +79,14 @@ void CompareHosts(const Belief::Host& before, const HostVerdict& now, const Clus
     events.push_back({before.name, EventKind::kForeign, Truth(before.foreign), Truth(now.foreign),
                       now.foreign ? WhyForeign(now, cluster.system_identifier) : ""});
   }
+  if (before.diverged != now.diverged) {
+    events.push_back({before.name, EventKind::kDiverged, Truth(before.diverged),
+                      Truth(now.diverged), now.divergence.why});
+  }
+}
+
+std::string WhyThisPrimary(const ClusterVerdict& cluster) {
+  return cluster.live_primaries > (cluster.primary ? 1U : 0U) ? cluster.primary_reason : "";
 }
 
 std::string OrderWord(const PgstOrder& order) {
@@ -167,6 +175,7 @@ void CompareLists(const Belief& before, const std::vector<HostEntry>& entries,
 
 void ComparePrimary(const Belief& before, const ClusterVerdict& now,
                     const std::vector<HostEntry>& entries, std::vector<Event>& events) {
+  if (!now.ready) return;
   std::string primary = now.primary ? entries[*now.primary].name : std::string();
   if (before.primary == primary) return;
   std::string why;
@@ -175,6 +184,8 @@ void ComparePrimary(const Belief& before, const ClusterVerdict& now,
     why = was ? WhyNotPrimary(now, *was, entries)
               : fmt::format("\"{}\" is in pg_status.hosts no more.", before.primary);
   }
+  const std::string chosen = WhyThisPrimary(now);
+  if (!chosen.empty() && why != chosen) why += (why.empty() ? "" : " ") + chosen;
   events.push_back({"", EventKind::kPrimary, before.primary, std::move(primary), std::move(why)});
 }
 
@@ -192,9 +203,9 @@ std::string WhyNoSplitBrain(const Belief& before, const ClusterVerdict& now,
 void CompareSplitBrain(const Belief& before, const ClusterVerdict& now,
                        const std::vector<HostEntry>& entries, std::vector<Event>& events) {
   if (before.split_brain == now.split_brain) return;
-  std::string why =
-      now.split_brain ? fmt::format("{}. {}", ClaimantNames(now, entries), WhyChosen(now, entries))
-                      : WhyNoSplitBrain(before, now, entries);
+  std::string why = now.split_brain
+                        ? fmt::format("{}. {}", ClaimantNames(now, entries), now.primary_reason)
+                        : WhyNoSplitBrain(before, now, entries);
   events.push_back({"", EventKind::kSplitBrain, Truth(before.split_brain), Truth(now.split_brain),
                     std::move(why)});
 }
@@ -217,9 +228,9 @@ Belief BeliefOf(const ClusterVerdict& cluster, const std::vector<HostEntry>& ent
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const HostVerdict& host = cluster.hosts[i];
     belief.hosts.push_back({entries[i].name, host.liveness, host.role, host.unreachable_here,
-                            host.foreign, OrderOf(orders, i)});
+                            host.foreign, host.diverged, OrderOf(orders, i)});
   }
-  if (cluster.primary) belief.primary = entries[*cluster.primary].name;
+  if (cluster.primary && cluster.ready) belief.primary = entries[*cluster.primary].name;
   belief.split_brain = cluster.split_brain;
   belief.quorum = SeesMajority(cluster);
   return belief;

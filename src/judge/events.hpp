@@ -7,12 +7,16 @@
 //   unreachable_here  yes    false, true                                  who reaches it all the same
 //   role              yes    unknown, primary, standby                    the timeline of a primary
 //   foreign           yes    false, true                                  both system identifiers
+//   diverged          yes    false, true                                  the proof
 //   maintenance       yes    maint, drain, with ", forced" ("" in service) the operator's reason
 //   hosts             no     how many hosts there are                     who was added and removed
-//   primary           no     the name of the chosen primary               why the old one is none
+//   primary           no     the name of the chosen primary               why the old one is none,
+//                                                                         why this one, or nobody
 //   split_brain       no     false, true                                  who, and who is chosen
 //   quorum            no     false, true: this node sees a majority       how many nodes it sees
 // clang-format on
+//
+// Who is the primary is told from when every host was asked once: before that it is a guess.
 //
 // A host that is added begins as unknown, without an event of its own, and one that is removed ends
 // without one: "hosts" tells of both.
@@ -37,6 +41,7 @@ enum class EventKind : std::uint8_t {
   kUnreachableHere,
   kRole,
   kForeign,
+  kDiverged,
   kMaintenance,
   kHosts,
   kPrimary,
@@ -64,6 +69,7 @@ struct Belief {
     Role role = Role::kUnknown;
     bool unreachable_here = false;
     bool foreign = false;
+    bool diverged = false;
     PgstOrder order{};  // of it the maintenance only
   };
   std::vector<Host> hosts;  // in configured order

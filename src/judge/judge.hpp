@@ -3,12 +3,18 @@
 //
 // Two steps, because probes of different hosts end at different times:
 //   RecordObservation  one host: liveness and last known facts   (liveness.cpp)
-//   JudgeCluster       all hosts: roles, the primary, split brain (topology.cpp),
-//                      lag (lag.cpp), who streams from whom       (replication.cpp),
-//                      what the other nodes say of them           (quorum.cpp)
-// DescribeChanges compares two verdicts and says in words what changed (changes.cpp); as values
-// that is told by DescribeEvents of events.hpp NextProbe says when a host is to be asked again
-// (cadence.cpp)
+//   JudgeCluster       all hosts, in this order:
+//                        roles, split brain                       (topology.cpp),
+//                        who streams from whom                    (replication.cpp),
+//                        what the other nodes say of them         (quorum.cpp),
+//                        who is the primary                       (election.cpp),
+//                        who has another history than the primary (divergence.cpp),
+//                        lag                                      (lag.cpp),
+//                        whether this server is to keep away      (fence.cpp)
+// What is too old to be believed is in age.hpp, how timelines descend from each other in
+// lineage.hpp. DescribeChanges compares two verdicts and says in words what changed (changes.cpp);
+// as values that is told by DescribeEvents of events.hpp. NextProbe says when a host is to be asked
+// again (cadence.cpp).
 #pragma once
 
 #include <cstddef>
@@ -32,11 +38,6 @@ namespace pg_status {
 // last success are kept through failures. kTerminated, kCancelled and kFull count as at most one
 // failure: `fails` is never raised above 1 by another one of them.
 void RecordObservation(HostVerdict& host, const Observation& observation, const Limits& limits);
-
-// A host is suspect for a moment only, and what it told last is as good as new; but one that runs
-// and lets nobody in stays suspect for as long as that lasts. Then what it told is out of date:
-// after max_fails intervals and time-outs.
-bool IsOutOfDate(const HostVerdict& host, const Limits& limits, MonoUs now);
 
 // Judges all hosts anew from what is recorded of each. own: this server, as far as known. Updates
 // cluster.clock with the chosen primary's report. `entries` and cluster.hosts have the same size
@@ -80,8 +81,9 @@ MonoUs LastNews(const ClusterVerdict& cluster);
 
 // One line per change of verdict: host, from, to, why. Nothing when nothing changed. A repeated
 // failure is counted and told when it ends. Where three nodes or more have a vote, a host that this
-// node does not reach is called down only when most of them say so. `before` and `after` must be of
-// the same entries. fence: whether a primary without a majority is to say FENCED.
+// node does not reach is called down only when most of them say so. Who is the primary is told from
+// when every host was asked once: until then, before.primary is to be empty. `before` and `after`
+// must be of the same entries. fence: whether a primary without a majority is to say FENCED.
 std::vector<LogLine> DescribeChanges(const ClusterVerdict& before, const ClusterVerdict& after,
                                      const std::vector<HostEntry>& entries, bool fence);
 

@@ -6,7 +6,8 @@
 //   LSN clock     nothing while the standby has the primary's newest report, however idle the
 //                 primary is; otherwise the time since the newest report that it has
 //   replay time   age of the last replayed commit, by the primary's own clock, so that the clock of
-//                 the standby plays no part
+//                 the standby plays no part; where that clock was set back, or another server's
+//                 was ahead of it, by the clock that makes the commit older
 // Both grow with `now` instead of the time of the probe while the primary is silent.
 #include "judge/lag.hpp"
 
@@ -14,7 +15,9 @@
 #include <cstdint>
 #include <iterator>
 #include <optional>
+#include <utility>
 
+#include "judge/age.hpp"
 #include "judge/judge.hpp"
 
 namespace pg_status {
@@ -23,9 +26,18 @@ namespace {
 using Reports = std::deque<PrimaryReport>;
 
 // A replayed commit cannot be newer than the primary's present. Within this, it is the error of
-// measuring over a network; beyond it, the stamp is of another clock (of the primary before a
-// failover, or before the clock was set back) and says nothing.
-constexpr std::int64_t kClockToleranceUs = 1 * kUsPerSecond;
+// comparing two clocks that are adjusted all the time; beyond it, the stamp is of another clock and
+// says nothing.
+constexpr std::int64_t kClockToleranceUs = 20 * kUsPerMs;
+
+// A clock that has fallen by more than this, and than the probe took, was set back.
+constexpr std::int64_t kClockStepUs = 50 * kUsPerMs;
+
+// A standby's answer is as old as the question at the most. Of one that took no longer than this,
+// the question's time is good enough: a busy primary has always written a little since. One that
+// took longer, because the standby stood still, is held against what the primary had so much before
+// the answer came.
+constexpr std::int64_t kPromptUs = 250 * kUsPerMs;
 
 // Peers' clocks are their own affair, and may be set to anything.
 std::optional<std::int64_t> CheckedSum(std::int64_t a, std::int64_t b) {
@@ -40,8 +52,9 @@ std::optional<std::int64_t> CheckedDifference(std::int64_t a, std::int64_t b) {
   return difference;
 }
 
-MonoUs Midpoint(const HostVerdict& host) {
-  return host.facts_asked + (host.facts_finished - host.facts_asked) / 2;
+// When the standby has to have what the primary had, to be called not behind.
+MonoUs MomentOf(const HostVerdict& host) {
+  return std::max(host.facts_asked, host.facts_finished - kPromptUs);
 }
 
 // Part of a millisecond counts as one: an upper bound is never rounded down.
@@ -103,7 +116,7 @@ std::optional<MonoUs> LastReached(const Reports& reports, Lsn replayed) {
 std::optional<std::int64_t> BehindByLsnUs(const HostVerdict& host, const PrimaryClock& clock,
                                           PrimaryVoice voice, MonoUs now) {
   const Lsn replayed = *host.facts->replay_lsn;
-  if (voice == PrimaryVoice::kHeard && replayed >= NewestBefore(clock.reports, host.facts_asked)) {
+  if (voice == PrimaryVoice::kHeard && replayed >= NewestBefore(clock.reports, MomentOf(host))) {
     return 0;
   }
   const std::optional<MonoUs> reached = LastReached(clock.reports, replayed);
@@ -115,8 +128,11 @@ std::optional<std::int64_t> BehindByLsnUs(const HostVerdict& host, const Primary
 std::optional<std::int64_t> BehindByCommitUs(const HostVerdict& host, const PrimaryClock& clock,
                                              PrimaryVoice voice, MonoUs now) {
   if (!clock.offset || !host.facts->replay_commit) return std::nullopt;
-  const MonoUs as_of = voice == PrimaryVoice::kHeard ? Midpoint(host) : now;
-  const std::optional<WallUs> primary_time = CheckedSum(as_of, *clock.offset);
+  const MonoUs as_of = voice == PrimaryVoice::kHeard ? host.facts_finished : now;
+  const bool other_clock = *host.facts->replay_commit <= clock.other_clock_until;
+  const std::int64_t offset =
+      other_clock ? std::max(*clock.offset, clock.other_offset) : *clock.offset;
+  const std::optional<WallUs> primary_time = CheckedSum(as_of, offset);
   if (!primary_time) return std::nullopt;
   const std::optional<std::int64_t> behind =
       CheckedDifference(*primary_time, *host.facts->replay_commit);
@@ -138,23 +154,42 @@ std::optional<std::uint64_t> LagMs(const HostVerdict& host, const PrimaryClock& 
 // and what its sender says there is.
 std::uint64_t LagBytes(const HostVerdict& host, const PrimaryClock& clock) {
   const Facts& facts = *host.facts;
-  Lsn newest = NewestBefore(clock.reports, host.facts_asked);
+  Lsn newest = NewestBefore(clock.reports, MomentOf(host));
   newest = std::max(newest, facts.receive_lsn.value_or(kNoLsn));
   if (facts.receiver) newest = std::max(newest, facts.receiver->latest_end_lsn.value_or(kNoLsn));
   return newest > *facts.replay_lsn ? newest - *facts.replay_lsn : 0;
 }
 
+// Who reads the primary's clock a moment after having asked makes it out to be ahead by that moment
+// at the most, never behind.
+// `former`: the offset of the primary that reported last, this one or another.
+void SetOffset(PrimaryClock& clock, const HostVerdict& primary,
+               std::optional<std::int64_t> former) {
+  if (primary.facts->clock == 0) return;
+  clock.offset = CheckedDifference(primary.facts->clock, primary.facts_asked);
+  if (!former || !clock.offset) return;
+  const std::optional<std::int64_t> fell = CheckedDifference(*former, *clock.offset);
+  const std::int64_t noise = kClockStepUs + (primary.facts_finished - primary.facts_asked);
+  if (!fell || *fell <= noise) return;
+  const std::optional<WallUs> until = CheckedSum(primary.facts_finished, *former);
+  if (!until) return;
+  clock.other_offset =
+      std::max(clock.other_clock_until > 0 ? clock.other_offset : *former, *former);
+  clock.other_clock_until = std::max(clock.other_clock_until, *until);
+}
+
 bool Comparable(const HostVerdict& host, const PrimaryClock& clock) {
-  return host.role == Role::kStandby && !host.foreign && host.facts && host.facts->replay_lsn &&
-         !clock.reports.empty() && clock.timeline != 0 && host.facts->timeline == clock.timeline;
+  return host.role == Role::kStandby && !host.foreign && !host.diverged && host.facts &&
+         host.facts->replay_lsn && !clock.reports.empty() && clock.timeline != 0 &&
+         host.facts->timeline == clock.timeline;
 }
 
 PrimaryVoice VoiceFor(const HostVerdict& standby, const ClusterVerdict& cluster,
                       const Limits& limits, MonoUs now) {
   if (!cluster.primary) return PrimaryVoice::kSilent;
   const HostVerdict& primary = cluster.hosts[*cluster.primary];
-  if (primary.liveness == Liveness::kUp) return PrimaryVoice::kHeard;
   if (IsOutOfDate(primary, limits, now)) return PrimaryVoice::kSilent;
+  if (primary.liveness == Liveness::kUp) return PrimaryVoice::kHeard;
   // We cannot reach it, but the WAL still flows: the trouble is between us and the primary.
   const bool streams = standby.facts && standby.facts->receiver &&
                        standby.facts->receiver->details_known && standby.facts->receiver->streaming;
@@ -163,16 +198,30 @@ PrimaryVoice VoiceFor(const HostVerdict& standby, const ClusterVerdict& cluster,
 
 }  // namespace
 
-void UpdateClock(PrimaryClock& clock, const HostVerdict& primary) {
+void UpdateClock(PrimaryClock& clock, const HostVerdict& primary, const std::string& name) {
   if (!primary.facts) return;
   const Facts& facts = *primary.facts;
-  if (facts.system_identifier != clock.system_identifier || facts.timeline != clock.timeline) {
-    clock = PrimaryClock{facts.system_identifier, facts.timeline, {}, std::nullopt};
+  const std::optional<std::int64_t> former =
+      facts.system_identifier == clock.system_identifier ? clock.offset : std::nullopt;
+  const bool same_server = clock.run == RunOf(facts) || clock.name == name;
+  if (facts.system_identifier != clock.system_identifier || facts.timeline != clock.timeline ||
+      !same_server) {
+    // (what is known of a clock that was ahead outlives the primary whose clock it was)
+    PrimaryClock anew;
+    anew.system_identifier = facts.system_identifier;
+    anew.timeline = facts.timeline;
+    if (facts.system_identifier == clock.system_identifier) {
+      anew.other_clock_until = clock.other_clock_until;
+      anew.other_offset = clock.other_offset;
+    }
+    clock = std::move(anew);
   }
+  clock.run = RunOf(facts);
+  clock.name = name;
   if (facts.write_lsn) {
     AddReport(clock.reports, {*facts.write_lsn, primary.facts_asked, primary.facts_finished});
   }
-  if (facts.clock != 0) clock.offset = CheckedDifference(facts.clock, Midpoint(primary));
+  SetOffset(clock, primary, former);
 }
 
 Lag StandbyLag(const HostVerdict& host, const PrimaryClock& clock, PrimaryVoice voice, MonoUs now) {

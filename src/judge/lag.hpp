@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "base/clock.hpp"
 #include "config/limits.hpp"
@@ -17,9 +18,11 @@ namespace pg_status {
 // kept one by one, and older ones ever more thinly, for hours and days.
 inline constexpr std::size_t kMaxReports = 256;
 
-// Takes in what the chosen primary said last. Another timeline or another system starts the clock
-// anew: positions of one timeline mean nothing on another.
-void UpdateClock(PrimaryClock& clock, const HostVerdict& primary);
+// Takes in what the chosen primary said last; `name` is its entry's. Another timeline, another
+// system or another server starts the clock anew: positions of one history mean nothing in another,
+// and two servers may have the same timeline number. (The same server is known by its run, and
+// after a restart by its name.)
+void UpdateClock(PrimaryClock& clock, const HostVerdict& primary, const std::string& name);
 
 // Whether the primary's newest report still stands, from the point of view of one standby.
 enum class PrimaryVoice : std::uint8_t {

@@ -46,6 +46,8 @@ MonoUs PrimarySince(const HostVerdict& host, const Facts& told, MonoUs finished)
 
 void RecordSuccess(HostVerdict& host, const Observation& observation) {
   const std::uint32_t timeline = RememberedTimeline(host, observation.facts);
+  const bool same_timeline = host.facts && host.facts->timeline == timeline && timeline != 0;
+  if (!same_timeline) host.timeline_since = observation.finished;
   host.primary_since = PrimarySince(host, observation.facts, observation.finished);
   host.facts = observation.facts;
   host.facts->timeline = timeline;
@@ -53,6 +55,7 @@ void RecordSuccess(HostVerdict& host, const Observation& observation) {
   host.facts_finished = observation.finished;
   host.peer_address = observation.peer_address;
   host.last_success = observation.finished;
+  host.last_sign = observation.finished;
   host.last_error.clear();
   host.fails = 0;
   host.failing_since = 0;
@@ -64,6 +67,7 @@ void RecordFailure(HostVerdict& host, const Observation& observation, const Limi
   if (host.failing_since == 0) host.failing_since = observation.finished;
   const bool evidence = IsEvidence(observation.outcome);
   if (!evidence) {
+    host.last_sign = observation.finished;
     host.fails = std::max(host.fails, 1);
   } else if (host.fails < std::numeric_limits<int>::max()) {
     ++host.fails;
@@ -78,16 +82,12 @@ void RecordFailure(HostVerdict& host, const Observation& observation, const Limi
 
 }  // namespace
 
-bool IsOutOfDate(const HostVerdict& host, const Limits& limits, MonoUs now) {
-  const std::int64_t moment = limits.max_fails * (limits.poll_interval_us + limits.poll_timeout_us);
-  return host.liveness == Liveness::kSuspect && now - host.last_success > moment;
-}
-
 void RecordObservation(HostVerdict& host, const Observation& observation, const Limits& limits) {
   host.checked = true;
   const bool retry = host.fails > 0 && host.liveness != Liveness::kDown;
   CountProbe(observation, retry, host.tally);
   host.last_outcome = observation.outcome;
+  if (IsAnswer(observation.outcome)) host.last_answer = observation.finished;
   host.last_begun = observation.started;
   host.last_check = observation.finished;
   if (observation.outcome == Outcome::kOk) {

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "judge/age.hpp"
 #include "judge/judge.hpp"
 #include "probe/opinions.hpp"
 
@@ -99,7 +100,7 @@ void Ballot::AddEntry(Server& server, std::size_t index) {
     return;
   }
   server.votes = server.votes || host.facts->gives_opinions;
-  if (!IsLive(host)) return;
+  if (!IsInSight(host, limits_, now_)) return;
   server.in_sight = true;
   const bool newer = server.speaker == nullptr || host.facts_asked > server.speaker->facts_asked;
   if (host.facts->opinions && newer && !IsOutOfDate(host, limits_, now_)) server.speaker = &host;
@@ -146,6 +147,7 @@ void Ballot::CountVoters() {
 }
 
 void Ballot::ClearVotes() {
+  cluster_.voices.clear();
   for (HostVerdict& host : cluster_.hosts) host.votes_up = host.votes_down = 0;
 }
 
@@ -153,7 +155,7 @@ void Ballot::VoteOwn() {
   for (std::size_t i = 0; i < cluster_.hosts.size(); ++i) {
     const HostVerdict& host = cluster_.hosts[i];
     if (host.foreign) continue;
-    if (IsLive(host)) Add(i, true);
+    if (IsInSight(host, limits_, now_)) Add(i, true);
     if (host.liveness == Liveness::kDown) Add(i, false);
   }
 }
@@ -185,7 +187,14 @@ void Ballot::VoteOf(const Server& voter) {
   std::vector<bool> voted(entries_.size(), false);
   for (const std::size_t own_entry : voter.entries) voted[own_entry] = true;
   for (const Opinion& opinion : *voter.speaker->facts->opinions) {
-    for (const std::size_t index : Meant(opinion)) {
+    const std::vector<std::size_t>& meant = Meant(opinion);
+    if (opinion.rank == Rank::kPrimary || opinion.rank == Rank::kIncumbent) {
+      Voice voice;
+      if (!meant.empty()) voice.host = meant.front();
+      voice.named = opinion.rank == Rank::kPrimary;
+      cluster_.voices.push_back(voice);
+    }
+    for (const std::size_t index : meant) {
       if (voted[index]) continue;
       voted[index] = true;
       Add(index, opinion.reachable);

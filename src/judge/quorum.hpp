@@ -24,9 +24,10 @@
 
 namespace pg_status {
 
-// Sets cluster.quorum and cluster.self, and of every host votes_up, votes_down, unreachable_here
-// and down_for_all. `own`: this server. Opinions are matched with hosts by the run of the server
-// that was seen, else by name. `entries` and cluster.hosts have the same size and order.
+// Sets cluster.quorum, cluster.self and cluster.voices, and of every host votes_up, votes_down,
+// unreachable_here and down_for_all. `own`: this server. Opinions are matched with hosts by the run
+// of the server that was seen, else by name. `entries` and cluster.hosts have the same size and
+// order.
 void JudgeQuorum(ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
                  const Limits& limits, const ServerRun& own, MonoUs now);
 

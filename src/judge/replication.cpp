@@ -18,6 +18,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "judge/age.hpp"
+
 namespace pg_status {
 namespace {
 
@@ -57,8 +59,9 @@ const Match* Find(const MatchByText& matches, const std::string& text) {
 // The chosen primary's rows, by what may tell whose they are.
 class SenderIndex {
  public:
-  explicit SenderIndex(const ClusterVerdict& cluster) {
-    if (!cluster.primary) return;
+  // heard: what the chosen primary tells of them is young enough to be believed.
+  SenderIndex(const ClusterVerdict& cluster, bool heard) {
+    if (!heard) return;
     for (const Sender& row : cluster.hosts[*cluster.primary].facts->senders) {
       AddRow(by_name_, row.application_name, row);
       AddRow(by_address_, row.client_addr, row);
@@ -152,18 +155,29 @@ EntryByPlace FindUpstreams(const ClusterVerdict& cluster, const std::vector<Host
 
 }  // namespace
 
-void JudgeReplication(ClusterVerdict& cluster, const std::vector<HostEntry>& entries) {
-  const SenderIndex senders(cluster);
+void JudgeUpstreams(ClusterVerdict& cluster, const std::vector<HostEntry>& entries) {
   const EntryByPlace upstreams = FindUpstreams(cluster, entries);
+  for (HostVerdict& host : cluster.hosts) {
+    host.upstream.clear();
+    host.upstream_index.reset();
+    const std::optional<Place> place = UpstreamPlace(host);
+    if (!place) continue;
+    host.upstream_index = upstreams.at(*place);
+    host.upstream = host.upstream_index ? entries[*host.upstream_index].name : PlaceText(*place);
+    // (who only tries to connect has not moved yet)
+    if (!host.facts->receiver->streaming) continue;
+    host.followed = host.upstream_index ? host.upstream : std::string();
+  }
+}
+
+void JudgeReplication(ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
+                      const Limits& limits, MonoUs now) {
+  const bool heard = cluster.primary && !IsOutOfDate(cluster.hosts[*cluster.primary], limits, now);
+  const SenderIndex senders(cluster, heard);
   for (std::size_t i = 0; i < cluster.hosts.size(); ++i) {
     HostVerdict& host = cluster.hosts[i];
     const bool ours = host.role == Role::kStandby && !host.foreign;
     SetReplication(host, ours ? senders.RowOf(entries[i], host) : nullptr);
-    host.upstream.clear();
-    const std::optional<Place> place = UpstreamPlace(host);
-    if (!place) continue;
-    const std::optional<std::size_t>& entry = upstreams.at(*place);
-    host.upstream = entry ? entries[*entry].name : PlaceText(*place);
   }
 }
 

@@ -3,16 +3,22 @@
 
 #include <vector>
 
+#include "base/clock.hpp"
 #include "config/hosts.hpp"
+#include "config/limits.hpp"
 #include "judge/verdict.hpp"
 
 #include "base/cpp_only.hpp"
 
 namespace pg_status {
 
-// Sets replication_state, sync_state, sync_priority (from the chosen primary's pg_stat_replication)
-// and upstream (from the standby's own WAL receiver) of every host. `entries` and cluster.hosts
-// have the same size and order.
-void JudgeReplication(ClusterVerdict& cluster, const std::vector<HostEntry>& entries);
+// Sets upstream and upstream_index of every host, from the standby's own WAL receiver, and notes in
+// `followed` whom it streams from. `entries` and cluster.hosts have the same size and order.
+void JudgeUpstreams(ClusterVerdict& cluster, const std::vector<HostEntry>& entries);
+
+// Sets replication_state, sync_state and sync_priority of every host, from the chosen primary's
+// pg_stat_replication, unless that is too old.
+void JudgeReplication(ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
+                      const Limits& limits, MonoUs now);
 
 }  // namespace pg_status

@@ -1,5 +1,5 @@
-// Who is who: roles, the chosen primary, split brain. Decides from what is recorded of each host;
-// does not know how the facts were got, nor anything of lag or replication.
+// Who is who: roles and split brain; and the order of the steps. Decides from what is recorded of
+// each host; does not know how the facts were got, nor anything of lag or replication.
 #include "judge/topology.hpp"
 
 #include <algorithm>
@@ -10,16 +10,21 @@
 #include <utility>
 #include <vector>
 
+#include "judge/age.hpp"
+#include "judge/divergence.hpp"
+#include "judge/election.hpp"
+#include "judge/fence.hpp"
 #include "judge/judge.hpp"
 #include "judge/lag.hpp"
+#include "judge/lineage.hpp"
 #include "judge/quorum.hpp"
 #include "judge/replication.hpp"
 
 namespace pg_status {
 namespace {
 
-Role ObservedRole(const HostVerdict& host) {
-  if (!IsLive(host) || !host.facts) return Role::kUnknown;
+Role ObservedRole(const HostVerdict& host, const Limits& limits, MonoUs now) {
+  if (!IsInSight(host, limits, now) || !host.facts) return Role::kUnknown;
   return host.facts->in_recovery ? Role::kStandby : Role::kPrimary;
 }
 
@@ -40,12 +45,6 @@ std::uint64_t MostCommonSystem(const std::vector<HostVerdict>& hosts) {
     }
   }
   return best;
-}
-
-// Whether claimant a goes before b, where b comes first in the configured order.
-bool GoesBefore(const HostVerdict& a, const HostVerdict& b) {
-  if (a.facts->timeline != b.facts->timeline) return a.facts->timeline > b.facts->timeline;
-  return a.liveness == Liveness::kUp && b.liveness == Liveness::kSuspect;
 }
 
 // One server that claims to be the primary, and the span of time in which it is proved to have been
@@ -100,9 +99,25 @@ bool SpansOverlap(std::vector<Claimant> servers) {
   return false;
 }
 
+// Whether a primary goes on although its timeline was left: it was still asked, and still a
+// primary, after a host in sight had been seen on one that descends from it.
+bool IsLeftBehind(const ClusterVerdict& cluster) {
+  for (const HostVerdict& primary : cluster.hosts) {
+    if (!ClaimsPrimary(primary)) continue;
+    for (const HostVerdict& host : cluster.hosts) {
+      if (host.role == Role::kUnknown || host.foreign || host.timeline_since == 0) continue;
+      if (primary.facts_asked < host.timeline_since) continue;
+      if (Compare(BranchOf(host), BranchOf(primary)) == Descent::kNewer) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 bool ClaimsPrimary(const HostVerdict& host) { return host.role == Role::kPrimary && !host.foreign; }
+
+bool IsClaimant(const HostVerdict& host) { return ClaimsPrimary(host) && !host.forced_out; }
 
 std::uint64_t ReferenceSystem(const std::vector<HostVerdict>& hosts,
                               std::uint64_t own_system_identifier) {
@@ -118,10 +133,11 @@ std::uint64_t ReferenceSystem(const std::vector<HostVerdict>& hosts,
   return MostCommonSystem(hosts);
 }
 
-void JudgeRoles(ClusterVerdict& cluster, std::uint64_t own_system_identifier) {
+void JudgeRoles(ClusterVerdict& cluster, std::uint64_t own_system_identifier, const Limits& limits,
+                MonoUs now) {
   cluster.system_identifier = ReferenceSystem(cluster.hosts, own_system_identifier);
   for (HostVerdict& host : cluster.hosts) {
-    const Role role = ObservedRole(host);
+    const Role role = ObservedRole(host, limits, now);
     if (role != host.role) {
       host.role = role;
       host.last_change = host.last_check;
@@ -132,32 +148,29 @@ void JudgeRoles(ClusterVerdict& cluster, std::uint64_t own_system_identifier) {
   }
 }
 
-void JudgePrimary(ClusterVerdict& cluster) {
-  cluster.primary.reset();
-  for (std::size_t i = 0; i < cluster.hosts.size(); ++i) {
-    HostVerdict& host = cluster.hosts[i];
-    host.chosen_primary = false;
-    if (!ClaimsPrimary(host)) continue;
-    if (!cluster.primary || GoesBefore(host, cluster.hosts[*cluster.primary])) cluster.primary = i;
-  }
-  if (cluster.primary) cluster.hosts[*cluster.primary].chosen_primary = true;
-
+void JudgeSplitBrain(ClusterVerdict& cluster) {
   std::vector<Claimant> servers = DistinctClaimants(cluster.hosts);
   cluster.live_primaries = servers.size();
-  cluster.split_brain = SpansOverlap(std::move(servers));
+  cluster.split_brain =
+      !servers.empty() && (SpansOverlap(std::move(servers)) || IsLeftBehind(cluster));
 }
 
 void JudgeCluster(ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
                   const Limits& limits, const ServerRun& own, MonoUs now) {
-  JudgeRoles(cluster, own.system_identifier);
-  JudgePrimary(cluster);
-  if (cluster.primary) UpdateClock(cluster.clock, cluster.hosts[*cluster.primary]);
-  JudgeLag(cluster, limits, now);
-  JudgeReplication(cluster, entries);
-  JudgeQuorum(cluster, entries, limits, own, now);
   cluster.ready =
       cluster.ready || std::all_of(cluster.hosts.begin(), cluster.hosts.end(),
                                    [](const HostVerdict& host) { return host.checked; });
+  JudgeRoles(cluster, own.system_identifier, limits, now);
+  JudgeUpstreams(cluster, entries);
+  JudgeQuorum(cluster, entries, limits, own, now);
+  JudgePrimary(cluster, entries, limits, now);
+  JudgeDivergence(cluster, entries);
+  if (cluster.primary) {
+    UpdateClock(cluster.clock, cluster.hosts[*cluster.primary], entries[*cluster.primary].name);
+  }
+  JudgeLag(cluster, limits, now);
+  JudgeReplication(cluster, entries, limits, now);
+  JudgeFence(cluster, limits, now);
 }
 
 }  // namespace pg_status

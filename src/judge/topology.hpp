@@ -1,11 +1,13 @@
-// The steps of JudgeCluster that say who is who: which cluster is ours, roles, the primary, split
-// brain. Private to judge/; each step can be tested alone. They know nothing of lag or replication.
+// The steps of JudgeCluster that say who is who: which cluster is ours, roles, split brain. Private
+// to judge/; each step can be tested alone. They know nothing of lag or replication, nor of how the
+// primary is chosen.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 #include "base/clock.hpp"
+#include "config/limits.hpp"
 #include "judge/verdict.hpp"
 
 #include "base/cpp_only.hpp"
@@ -19,14 +21,19 @@ std::uint64_t ReferenceSystem(const std::vector<HostVerdict>& hosts,
                               std::uint64_t own_system_identifier);
 
 // Sets cluster.system_identifier, and of every host role and foreign (and last_change when the role
-// changes).
-void JudgeRoles(ClusterVerdict& cluster, std::uint64_t own_system_identifier);
+// changes). A host that is not in sight has no role.
+void JudgeRoles(ClusterVerdict& cluster, std::uint64_t own_system_identifier, const Limits& limits,
+                MonoUs now);
 
-// Sets cluster.primary, live_primaries and split_brain, and chosen_primary of every host, from the
-// roles.
-void JudgePrimary(ClusterVerdict& cluster);
+// Sets cluster.live_primaries and split_brain, from the roles and the chosen primary. Split brain:
+// two servers were primary at the same time, proved by overlapping looks at them; or one is, while
+// another host in sight proves a newer timeline than its own.
+void JudgeSplitBrain(ClusterVerdict& cluster);
 
-// A host that is up or suspect, says that it is a primary, and is of our cluster.
+// A host in sight that says that it is a primary, and is of our cluster.
 bool ClaimsPrimary(const HostVerdict& host);
+
+// Such a host that no operator has taken out.
+bool IsClaimant(const HostVerdict& host);
 
 }  // namespace pg_status

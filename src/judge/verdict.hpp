@@ -43,6 +43,25 @@ inline ServerRun RunOf(const Facts& facts) {
   return {facts.system_identifier, facts.postmaster_start};
 }
 
+// Why a standby is believed to have another history than the primary. It stays so for as long as
+// the standby runs and the primary is the same one: what proves it may be out of sight a moment
+// later.
+struct Divergence {
+  std::string why;             // a sentence; "" there is none
+  std::string from;            // the name of the primary that it has diverged from
+  ServerRun run;               // of the standby
+  std::uint32_t timeline = 0;  // of the standby
+};
+
+// Who was named as the primary last, for as long as nothing has ended that. Its rank among those
+// who claim to be primary outlasts a restart, and its own death.
+struct Incumbent {
+  std::string name;  // of its entry
+  ServerRun run;
+  std::uint32_t timeline = 0;
+  std::optional<TimelineHistory> history;
+};
+
 // How many nodes have a vote, this one included, and how many of them it sees. Who the voting nodes
 // are stands in quorum.hpp.
 struct Quorum {
@@ -73,17 +92,26 @@ struct HostVerdict {
   MonoUs last_begun = 0;                // start of the last probe that has ended
   MonoUs last_check = 0;                // end of the last probe
   MonoUs last_success = 0;
+  MonoUs last_sign = 0;  // when an answer proved last that the server runs: a success, or a failure
+                         // that is no evidence against it
+  MonoUs last_answer = 0;    // when a server answered last, be it that it lets nobody in
   MonoUs failing_since = 0;  // end of the first of the unbroken row of failures; 0 = none
   MonoUs last_change = 0;    // liveness or role changed
   MonoUs primary_since = 0;  // end of the first of the unbroken row of good probes that saw this
                              // server as a primary; 0 = none
+  MonoUs timeline_since =
+      0;  // end of the first of the good probes that saw this timeline; 0 = none
   Tally tally;
 
-  Role role = Role::kUnknown;   // kUnknown unless up or suspect
-  bool chosen_primary = false;  // the one that "primary" means
-  bool foreign = false;         // another system identifier: shown, never chosen
-  bool diverged = false;        // a standby of another history than the primary's: never chosen
-  bool superseded = false;      // claims to be the primary, and another history has won
+  Role role = Role::kUnknown;          // kUnknown unless up or suspect
+  bool chosen_primary = false;         // the one that "primary" means
+  bool foreign = false;                // another system identifier: shown, never chosen
+  bool forced_out = false;             // an operator has taken it out, also as the primary
+  bool superseded = false;             // claims to be the primary, and is not the one that is named
+  std::uint32_t refused_timeline = 0;  // of a claim that was seen while the named primary lived,
+                                       // and was not followed; 0 none
+  bool diverged = false;  // a standby of another history than the primary's: never chosen
+  Divergence divergence;  // the proof of that, while it holds
   Lag lag;
   bool sync_by_time = false;
   bool sync_by_bytes = false;
@@ -92,9 +120,11 @@ struct HostVerdict {
   std::optional<int> sync_priority;
   std::string
       upstream;  // name of the host it streams from, or "host:port" as it says; "" unknown or none
-  int votes_up = 0;               // voting nodes that reach it, itself included
-  int votes_down = 0;             // voting nodes that do not
-  bool unreachable_here = false;  // down for this node, while a majority reaches it
+  std::optional<std::size_t> upstream_index;  // of that host, when it is in the list
+  std::string followed;                       // name of the host it streamed from last; "" unknown
+  int votes_up = 0;                           // voting nodes that reach it, itself included
+  int votes_down = 0;                         // voting nodes that do not
+  bool unreachable_here = false;              // down for this node, while a majority reaches it
   bool down_for_all = false;  // down, and a majority said so, or there is none to contradict; stays
                               // so until it is up or unreachable_here
 };
@@ -104,6 +134,11 @@ struct HostVerdict {
 inline bool IsEvidence(Outcome outcome) {
   return outcome != Outcome::kTerminated && outcome != Outcome::kCancelled &&
          outcome != Outcome::kFull;
+}
+
+// Whether a server was there to answer, whatever it said: one that starts or stops is on its way.
+inline bool IsAnswer(Outcome outcome) {
+  return outcome == Outcome::kOk || outcome == Outcome::kRejected || !IsEvidence(outcome);
 }
 
 // Answers, or did so a moment ago.
@@ -120,32 +155,47 @@ struct PrimaryReport {
   MonoUs known = 0;  // the answer was read
 };
 
-// The LSN clock: the primary's own reports, oldest first, of one timeline of one system. `at`
+// The LSN clock: the primary's own reports, oldest first, of one timeline of one primary. `at`
 // rises, `lsn` and `known` never fall. An idle primary repeats its LSN: of such a row of reports
 // the first and the newest are kept, since the first says from when on a standby can be behind it,
 // and the newest says until when a standby that has it was not.
 struct PrimaryClock {
   std::uint64_t system_identifier = 0;
   std::uint32_t timeline = 0;  // 0: no primary was known yet
+  ServerRun run;               // the primary's, when it reported last
+  std::string name;            // of its entry
   std::deque<PrimaryReport> reports;
-  std::optional<std::int64_t>
-      offset;  // primary's wall clock minus our monotonic clock, microseconds
+  // Primary's wall clock minus our monotonic clock, microseconds, never too small: the wall clock
+  // was read after the query was sent.
+  std::optional<std::int64_t> offset;
+  // Commits that are stamped up to this moment may be of a clock that was ahead by so much more: of
+  // the primary's own, before it was set back, or of the primary before this one. 0: there is none.
+  WallUs other_clock_until = 0;
+  std::int64_t other_offset = 0;
 };
 
 // Why a primary is to keep away from load balancers, where it is asked to. In the order of
 // PgstFenceCause.
 enum class FenceCause : std::uint8_t { kNone, kNoMajority, kUnreachable, kSuccessor, kOutvoted };
 
-// The timeline history that the server told last; nullptr when it tells none.
+// The history of the timeline that the server told last; nullptr when it tells none.
 inline const TimelineHistory* HistoryOf(const HostVerdict& host) {
-  const bool told = host.facts && host.facts->inside && host.facts->inside->history;
+  const bool told = host.facts && host.facts->inside && host.facts->inside->history &&
+                    host.facts->inside->timeline == host.facts->timeline;
   return told ? &*host.facts->inside->history : nullptr;
 }
 
+// Whom one of the other voting nodes holds to be the primary.
+struct Voice {
+  std::optional<std::size_t> host;  // index; nullopt: one that is not in this list
+  bool named = false;  // it is the one that it names; else the one it would name, were that alive
+};
+
 struct ClusterVerdict {
-  std::vector<HostVerdict> hosts;              // in configured order
-  std::optional<std::size_t> primary;          // index of the chosen primary
-  std::string primary_reason;                  // why that one, or why nobody; a sentence
+  std::vector<HostVerdict> hosts;      // in configured order
+  std::optional<std::size_t> primary;  // index of the chosen primary
+  std::string primary_reason;          // why that one, or why nobody; a sentence
+  std::optional<Incumbent> incumbent;
   FenceCause fence_cause = FenceCause::kNone;  // of this node, were it a primary that may be fenced
   std::size_t live_primaries =
       0;  // distinct servers of this system that are up or suspect and say they are primary
@@ -155,7 +205,9 @@ struct ClusterVerdict {
   PrimaryClock clock;
   std::optional<std::size_t> self;  // index of this server, when it was found in the list
   Quorum quorum;
-  bool ready = false;  // every host's first probe has finished; never goes back
+  std::vector<Voice> voices;  // of the voting nodes that hold somebody to be the primary
+  MonoUs cut_off_since = 0;  // since when a majority says that it cannot reach this server; 0 = not
+  bool ready = false;        // every host's first probe has finished; never goes back
 };
 
 }  // namespace pg_status

@@ -58,16 +58,10 @@ std::string WhyNotPrimary(const ClusterVerdict& after, std::size_t was,
   }
   if (old.role == Role::kStandby) return fmt::format("\"{}\" is a standby now.", name);
   if (old.foreign) return fmt::format("\"{}\" belongs to another cluster.", name);
-  if (!after.primary || !ClaimsPrimary(old)) return "";
-  const HostVerdict& chosen = after.hosts[*after.primary];
-  if (old.facts->timeline < chosen.facts->timeline) {
-    return fmt::format("\"{}\" is on timeline {}, \"{}\" on the newer timeline {}.", name,
-                       old.facts->timeline, entries[*after.primary].name, chosen.facts->timeline);
+  if (old.liveness != Liveness::kDown && old.role == Role::kUnknown) {
+    return fmt::format("\"{}\" has not been heard of for too long.", name);
   }
-  if (old.liveness == Liveness::kSuspect && chosen.liveness == Liveness::kUp) {
-    return WithReason(fmt::format("\"{}\" is suspect", name), old.last_error) + '.';
-  }
-  return fmt::format("\"{}\" comes first in pg_status.hosts.", entries[*after.primary].name);
+  return ClaimsPrimary(old) ? after.primary_reason : "";
 }
 
 std::string ClaimantNames(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries) {
@@ -80,20 +74,6 @@ std::string ClaimantNames(const ClusterVerdict& cluster, const std::vector<HostE
   }
   if (count > kMaxNamedServers) names += fmt::format(" and {} more", count - kMaxNamedServers);
   return names;
-}
-
-std::string WhyChosen(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries) {
-  const HostVerdict& chosen = cluster.hosts[*cluster.primary];
-  std::size_t older = 0;  // claimants on an older timeline
-  std::size_t level = 0;  // other claimants on the same timeline
-  for (const HostVerdict& host : cluster.hosts) {
-    if (!ClaimsPrimary(host) || host.chosen_primary) continue;
-    ++(host.facts->timeline < chosen.facts->timeline ? older : level);
-  }
-  const std::string_view why = level == 0  ? "its timeline is the highest"
-                               : older > 0 ? "of those on the highest timeline it comes first"
-                                           : "it comes first among servers on the same timeline";
-  return fmt::format("\"{}\" is chosen: {}.", entries[*cluster.primary].name, why);
 }
 
 std::string WhatIsOutOfSight(const std::vector<bool>& claimed, const ClusterVerdict& after,
@@ -109,7 +89,7 @@ std::string WhatIsOutOfSight(const std::vector<bool>& claimed, const ClusterVerd
 }
 
 std::string WhoIsPrimary(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries) {
-  if (!cluster.primary) return "There is no primary now.";
+  if (!cluster.primary) return "There is no primary now. " + cluster.primary_reason;
   return fmt::format("The primary is \"{}\".", entries[*cluster.primary].name);
 }
 

@@ -35,16 +35,13 @@ std::string WhyUnreachableHere(const HostVerdict& host, const Quorum& quorum);
 // Of a host of another cluster than that of this system identifier; a sentence.
 std::string WhyForeign(const HostVerdict& host, std::uint64_t system_identifier);
 
-// Why the primary that was, the host of this index, is none any more, or comes after the one that
-// is now; a sentence, or "" where nothing is known.
+// Why the primary that was, the host of this index, is none any more, or is not named; a sentence,
+// or "" where nothing is known.
 std::string WhyNotPrimary(const ClusterVerdict& after, std::size_t was,
                           const std::vector<HostEntry>& entries);
 
 // `"a:5432" (timeline 1), "b:5432" (timeline 2)`: those who say that they are the primary.
 std::string ClaimantNames(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries);
-
-// Why the chosen one of several primaries is the chosen one; a sentence.
-std::string WhyChosen(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries);
 
 // Names those of the primaries that were (claimed, by index) that have not become standbys, nor
 // refuse connections as a machine without the server does; a sentence, "" when there are none. The

@@ -88,6 +88,7 @@ void Poller::Inherit(const PgstSnapshot& published) {
   reinterpret_cast<PgstSnapshot*>(snapshot_memory_.data())->generation += published.generation;
   events_.clear();
   believed_ = BeliefIn(published);
+  cluster_.incumbent = IncumbentIn(published);
   inherited_ = true;
 }
 
@@ -119,6 +120,7 @@ void Poller::Apply(PollerSettings settings) {
   const MonoUs now = EventLoop::Now();
   JudgeCluster(cluster_, settings_.hosts, settings_.limits, settings_.local.own, now);
   told_ = cluster_;
+  if (!cluster_.ready) told_.primary.reset();
   ApplyOrders();  // (which has to know which of the hosts is this server now)
   NoteEvents(now);
   Publish(now);
@@ -243,9 +245,8 @@ void Poller::SetOrders(std::vector<PgstOrder> orders, std::uint64_t number) {
   orders_ = std::move(orders);
   ApplyOrders();
   settings_.local.orders_number = number;
-  const MonoUs now = EventLoop::Now();
-  NoteEvents(now);
-  Publish(now);
+  // (who is taken out, and who is not any more, may change who is the primary)
+  Judge();
 }
 
 // Gives each host its order. One that goes back into service keeps the old one for a moment: what
@@ -275,6 +276,9 @@ void Poller::ApplyOrders() {
     if (was->maintenance == PGST_IN_SERVICE || peer.attached != 0) continue;
     peer.attached = EventLoop::Now();
     ProbeNow(i);
+  }
+  for (std::size_t i = 0; i < peers_.size(); ++i) {
+    cluster_.hosts[i].forced_out = given[i].maintenance != PGST_IN_SERVICE && given[i].forced != 0;
   }
   settings_.local.orders = std::move(given);
 }
@@ -435,6 +439,7 @@ void Poller::Collect(Peer& peer) {
   const bool answered = host.liveness == Liveness::kUp && observation->started >= peer.attached;
   if (peer.attached != 0 && (answered || host.liveness == Liveness::kDown)) {
     peer.attached = 0;
+    host.forced_out = false;
     settings_.local.orders[peer.index].maintenance = PGST_IN_SERVICE;
     settings_.local.orders[peer.index].since_wall = WallTime(EventLoop::Now());
   }
@@ -497,6 +502,7 @@ void Poller::Judge() {
     Log(std::move(line));
   }
   told_ = cluster_;
+  if (!cluster_.ready) told_.primary.reset();
   WarnOfFence();
   NoteEvents(now);
   Publish(now);

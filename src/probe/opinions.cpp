@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 
 #include "base/number.hpp"
@@ -74,6 +75,15 @@ bool ReadAge(std::string_view text, std::optional<std::int64_t>& age_us) {
   return true;
 }
 
+// In the order of Rank. What a later version may add is as good as not told.
+constexpr std::string_view kRankWords[] = {"", "-", "incumbent", "primary"};
+
+Rank ReadRank(std::string_view word) {
+  const auto* const found = std::find(std::begin(kRankWords), std::end(kRankWords), word);
+  return found == std::end(kRankWords) ? Rank::kUnknown
+                                       : static_cast<Rank>(found - std::begin(kRankWords));
+}
+
 std::optional<Opinion> ReadLine(std::string_view line) {
   Opinion opinion;
   const auto name = Unescaped(Take(line, ' '));
@@ -89,6 +99,7 @@ std::optional<Opinion> ReadLine(std::string_view line) {
   opinion.reachable = state == "up";
   opinion.system_identifier = *system;
   opinion.postmaster_start = static_cast<WallUs>(*start);
+  opinion.rank = ReadRank(Take(line, ' '));
   return opinion;
 }
 
@@ -102,9 +113,11 @@ std::string WriteOpinions(const Opinions& opinions) {
             ? std::to_string((std::max<std::int64_t>(*opinion.success_age_us, 0) + kUsPerMs - 1) /
                              kUsPerMs)
             : "-";
-    const std::string line =
-        fmt::format("{} {} {} {} {}\n", Escaped(opinion.host), opinion.reachable ? "up" : "down",
-                    age, opinion.system_identifier, std::max<WallUs>(opinion.postmaster_start, 0));
+    const std::string line = fmt::format(
+        "{} {} {} {} {}{}{}\n", Escaped(opinion.host), opinion.reachable ? "up" : "down", age,
+        opinion.system_identifier, std::max<WallUs>(opinion.postmaster_start, 0),
+        opinion.rank == Rank::kUnknown ? "" : " ",
+        kRankWords[static_cast<std::size_t>(opinion.rank)]);
     if (text.size() + line.size() > kMaxOpinionsBytes) break;
     text += line;
   }

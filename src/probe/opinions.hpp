@@ -9,10 +9,10 @@
 //
 // One line for each host: its name in the list of the node that speaks, what it is there, how many
 // milliseconds ago it last answered (rounded up; "-" never), and which run of which server that
-// was: system identifier and start in microseconds since 1970 (0 unknown). Then whether that node
-// names it as the primary ("-": it does not; a version that does not tell has no such field). In
-// names, what is not printable ASCII is written as %XX. More fields may follow in a line, and are
-// of a later version.
+// was: system identifier and start in microseconds since 1970 (0 unknown). Then what it is to that
+// node: "primary" (the one it names), "incumbent" (it was named last and is not to be seen now; it
+// names nobody) or "-". A version that does not tell has no such field. In names, what is not
+// printable ASCII is written as %XX. More fields may follow in a line, and are of a later version.
 #pragma once
 
 #include <cstddef>
@@ -28,13 +28,16 @@
 
 namespace pg_status {
 
+// What a host is to the node that speaks.
+enum class Rank : std::uint8_t { kUnknown, kNone, kIncumbent, kPrimary };
+
 struct Opinion {
   std::string host;                            // its name in the list of the node that speaks
   bool reachable = false;                      // up or suspect there; else down
   std::optional<std::int64_t> success_age_us;  // since its last good probe there; nullopt never
   std::uint64_t system_identifier = 0;         // of the server seen there last; 0 unknown
   WallUs postmaster_start = 0;                 // likewise
-  std::optional<bool> named;                   // as the primary; nullopt: it does not tell
+  Rank rank = Rank::kUnknown;
 };
 
 using Opinions = std::vector<Opinion>;

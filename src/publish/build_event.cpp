@@ -73,6 +73,7 @@ Belief BeliefIn(const PgstSnapshot& snapshot) {
     host.role = RoleOf(hosts[i].role);
     host.unreachable_here = hosts[i].unreachable_here != 0;
     host.foreign = hosts[i].foreign != 0;
+    host.diverged = hosts[i].diverged != 0;
     host.order.maintenance = hosts[i].maintenance;
     host.order.forced = hosts[i].forced;
     CopyFixedText(host.order.reason, FixedText(hosts[i].maintenance_reason));
@@ -82,6 +83,28 @@ Belief BeliefIn(const PgstSnapshot& snapshot) {
   belief.split_brain = snapshot.split_brain != 0;
   belief.quorum = QuorumIn(snapshot);
   return belief;
+}
+
+std::optional<Incumbent> IncumbentIn(const PgstSnapshot& snapshot) {
+  const std::uint32_t count = std::min(snapshot.host_count, snapshot.max_hosts);
+  if (snapshot.incumbent < 0 || static_cast<std::uint32_t>(snapshot.incumbent) >= count) {
+    return std::nullopt;
+  }
+  const PgstHost& host = snapshot.hosts[snapshot.incumbent];
+  Incumbent incumbent;
+  incumbent.name = std::string(FixedText(host.name));
+  incumbent.run = {host.system_identifier, host.postmaster_start_wall};
+  incumbent.timeline = snapshot.incumbent_timeline;
+  if (snapshot.has_history != 0 && snapshot.primary == snapshot.incumbent) {
+    TimelineHistory history;
+    history.from = snapshot.history_from;
+    const std::uint32_t forks = std::min<std::uint32_t>(snapshot.fork_count, PGST_MAX_FORKS);
+    for (std::uint32_t i = 0; i < forks; ++i) {
+      history.forks.push_back({snapshot.forks[i].timeline, snapshot.forks[i].end});
+    }
+    incumbent.history = std::move(history);
+  }
+  return incumbent;
 }
 
 }  // namespace pg_status

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <iterator>
-#include <limits>
 #include <optional>
 #include <type_traits>
 
@@ -42,7 +41,7 @@ static_assert(sizeof(PgstHost) == offsetof(PgstHost, replication_state) + kHostT
 static_assert(offsetof(PgstSnapshot, generation) == 4 * 4);
 static_assert(offsetof(PgstSnapshot, ready) == offsetof(PgstSnapshot, generation) + 4 * 8);
 static_assert(offsetof(PgstSnapshot, live_primaries) == offsetof(PgstSnapshot, ready) + 8);
-static_assert(offsetof(PgstSnapshot, orders) == offsetof(PgstSnapshot, live_primaries) + 6 * 4);
+static_assert(offsetof(PgstSnapshot, orders) == offsetof(PgstSnapshot, live_primaries) + 8 * 4);
 static_assert(offsetof(PgstSnapshot, system_identifier) == offsetof(PgstSnapshot, orders) + 8);
 static_assert(offsetof(PgstSnapshot, dc) == offsetof(PgstSnapshot, system_identifier) + 4 * 8 + 8 +
                                                 3 * 8 + (2 + PGST_DURATION_CLASSES) * 8);
@@ -333,28 +332,19 @@ void BuildSnapshot(const ClusterVerdict& cluster, const std::vector<HostEntry>& 
       std::min<std::size_t>({entries.size(), cluster.hosts.size(), out.max_hosts});
   out.host_count = static_cast<std::uint32_t>(count);
   out.primary = -1;
+  out.incumbent = -1;
+  out.incumbent_timeline = cluster.incumbent ? cluster.incumbent->timeline : 0;
   PgstHost* const hosts = out.hosts;
   for (std::size_t i = 0; i < count; ++i) {
     hosts[i] = MakeHost(entries[i], cluster.hosts[i], cluster.primary == i, local, moment);
     if (i < local.orders.size()) FillOrder(local.orders[i], hosts[i]);
     if (hosts[i].primary != 0) out.primary = static_cast<std::int32_t>(i);
+    if (cluster.incumbent && cluster.incumbent->name == entries[i].name) {
+      out.incumbent = static_cast<std::int32_t>(i);
+    }
   }
   FillHistory(cluster, out);
   FillSenders(cluster, out);
-}
-
-// With P = the larger of poll_interval and poll_timeout: a host that dies right after a good probe
-// fails its next max_fails probes, each P after the other at the latest, and the last of them takes
-// up to P to fail. By then its death would have been published. The two seconds are for a busy
-// machine: a poller that was merely late must not make every node say that it knows nothing.
-std::int64_t StaleAfter(const Limits& limits) {
-  constexpr std::int64_t kGrace = 2 * kUsPerSecond;
-  constexpr std::int64_t kForever = std::numeric_limits<std::int64_t>::max();
-  const std::int64_t round =
-      std::max<std::int64_t>({limits.poll_interval_us, limits.poll_timeout_us, 0});
-  const std::int64_t rounds = std::max<std::int64_t>(limits.max_fails, 1) + 1;
-  if (round > (kForever - kGrace) / rounds) return kForever;
-  return rounds * round + kGrace;
 }
 
 Locality DcLocality(const std::string& local_dc, const std::vector<HostEntry>& entries) {

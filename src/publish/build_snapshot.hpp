@@ -9,6 +9,7 @@
 #include "config/hosts.hpp"
 #include "config/limits.hpp"
 #include "config/order.h"
+#include "judge/age.hpp"
 #include "judge/verdict.hpp"
 #include "publish/snapshot.h"
 
@@ -35,10 +36,6 @@ struct LocalNode {
 void BuildSnapshot(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
                    const Limits& limits, const LocalNode& local, MonoUs now, WallUs wall_now,
                    PgstSnapshot& out);
-
-// After this long without a sign of life from the poller, what it last knew counts as unknown: by
-// then it would have noticed any host going down. Microseconds.
-std::int64_t StaleAfter(const Limits& limits);
 
 // Locality counts in a dimension only if this node and every host have a value there. False and a
 // wish for one (this node has a value, or some host has) is worth a warning: `partial`.

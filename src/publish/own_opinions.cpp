@@ -20,7 +20,8 @@ Opinions OpinionsOf(const PgstSnapshot& snapshot, MonoUs now) {
   const std::int64_t age = std::max<std::int64_t>(now - snapshot.made_mono, 0);
   for (std::uint32_t i = 0; i < std::min(snapshot.host_count, snapshot.max_hosts); ++i) {
     const PgstHost& host = hosts[i];
-    if (host.state == PGST_STATE_UNKNOWN || host.foreign != 0) continue;
+    const bool incumbent = snapshot.incumbent == static_cast<std::int32_t>(i);
+    if (host.foreign != 0 || (host.state == PGST_STATE_UNKNOWN && !incumbent)) continue;
     if (opinions.size() == kMostThatFit) break;
     Opinion opinion;
     opinion.host = std::string(FixedText(host.name));
@@ -31,6 +32,9 @@ Opinions OpinionsOf(const PgstSnapshot& snapshot, MonoUs now) {
     }
     opinion.system_identifier = host.system_identifier;
     opinion.postmaster_start = host.postmaster_start_wall;
+    opinion.rank = snapshot.primary == static_cast<std::int32_t>(i) ? Rank::kPrimary
+                   : incumbent                                      ? Rank::kIncumbent
+                                                                    : Rank::kNone;
     opinions.push_back(std::move(opinion));
   }
   return opinions;

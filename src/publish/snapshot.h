@@ -169,7 +169,9 @@ typedef struct PgstSnapshot {
   uint32_t voters_in_sight; /* of these; this one included */
   uint32_t voters_unasked;  /* not among these: a reload has just brought them */
   uint32_t fork_count;      /* forks[0 .. fork_count - 1] are valid */
-  uint32_t history_from;    /* with has_history: of older timelines than this nothing is known */
+  int32_t incumbent; /* index of the host that was named last, also while nobody is; -1 none */
+  uint32_t incumbent_timeline; /* 0 unknown */
+  uint32_t history_from;       /* with has_history: of older timelines than this nothing is known */
   uint64_t orders; /* which of the operators' orders these are: the number they came with */
   uint64_t system_identifier; /* of the cluster; 0 unknown */
   uint64_t sync_max_lag_ms;

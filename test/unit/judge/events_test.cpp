@@ -89,8 +89,8 @@ TEST(Events, EveryKindHasAWordOfItsOwn) {
   for (int kind = 0; kind <= static_cast<int>(EventKind::kQuorum); ++kind) {
     words.emplace_back(KindWord(static_cast<EventKind>(kind)));
   }
-  EXPECT_EQ(words, Lines({"state", "unreachable_here", "role", "foreign", "maintenance", "hosts",
-                          "primary", "split_brain", "quorum"}));
+  EXPECT_EQ(words, Lines({"state", "unreachable_here", "role", "foreign", "diverged", "maintenance",
+                          "hosts", "primary", "split_brain", "quorum"}));
 }
 
 TEST(Events, NothingChangedNothingTold) {
@@ -122,7 +122,7 @@ TEST(Events, AFailoverInItsOrder) {
                    "primary: a:5432-> (\"a:5432\" is down: connection refused.)"}));
   EXPECT_EQ(scene.After(1, Primary(2, 100, kStartB), 1400),
             Lines({"b:5432 role: standby->primary (timeline 2)", "primary: ->b:5432"}));
-  EXPECT_EQ(scene.After(0, Standby(2, 100, kStart + 9), 9000),
+  EXPECT_EQ(scene.After(0, Standby(2, 100, kStart + 9), 5000),
             Lines({"a:5432 state: down->up (standby)", "a:5432 role: unknown->standby"}));
 }
 
@@ -130,10 +130,12 @@ TEST(Events, APrimaryThatIsOvertakenTellsWhy) {
   EventScene scene(2);
   scene.After(0, Primary(1, 100), 1000);
   scene.After(1, Standby(1, 100), 1000);
-  EXPECT_EQ(scene.After(1, Primary(2, 100, kStartB), 2000),
-            Lines({"b:5432 role: standby->primary (timeline 2)",
-                   "primary: a:5432->b:5432 (\"a:5432\" is on timeline 1, \"b:5432\" on the newer "
-                   "timeline 2.)"}));
+  EXPECT_EQ(
+      scene.After(1, Primary(2, 100, kStartB), 2000),
+      Lines({"b:5432 role: standby->primary (timeline 2)",
+             "primary: a:5432->b:5432 (\"b:5432\" (timeline 2, 1 host) goes before \"a:5432\" "
+             "(timeline 1, 1 host): its timeline is newer, and at least as many are with "
+             "it.)"}));
 }
 
 TEST(Events, AnUnknownTimelineIsNotToldAsZero) {
@@ -147,9 +149,11 @@ TEST(Events, SplitBrain) {
     scene.Answers(0, Primary(1, 100), ms);
     scene.Answers(1, Primary(2, 100, kStartB), ms);
   }
-  EXPECT_EQ(scene.Told().back(),
-            "split_brain: false->true (\"a:5432\" (timeline 1), \"b:5432\" (timeline 2). "
-            "\"b:5432\" is chosen: its timeline is the highest.)");
+  EXPECT_EQ(
+      scene.Told().back(),
+      "split_brain: false->true (\"a:5432\" (timeline 1), \"b:5432\" (timeline 2). "
+      "\"b:5432\" (timeline 2, 1 host) goes before \"a:5432\" (timeline 1, 1 host): its timeline "
+      "is newer, and at least as many are with it.)");
   EXPECT_EQ(scene.After(0, Standby(2, 100, kStart + 9), 4000),
             Lines({"a:5432 role: primary->standby",
                    "split_brain: true->false (The primary is \"b:5432\".)"}));
@@ -172,7 +176,7 @@ TEST(Events, AHostOfAnotherCluster) {
   scene.After(0, Primary(1, 100), 1000);
   Facts foreign = Standby(1, 100);
   foreign.system_identifier = kOtherSystem;
-  EXPECT_EQ(scene.After(1, foreign, 1000).back(),
+  EXPECT_EQ(scene.After(1, foreign, 1000)[2],
             "b:5432 foreign: false->true (Its system identifier is 7000000000000000002, that of "
             "this cluster is 7000000000000000001.)");
   EXPECT_EQ(scene.After(1, Standby(1, 100), 2000), Lines({"b:5432 foreign: true->false"}));
@@ -266,6 +270,7 @@ TEST(Events, OfManyHostsNotAllAreNamed) {
 TEST(Events, AHostThatTheBeliefDoesNotHaveIsNewOnce) {
   EventScene scene(2);
   scene.belief = Belief();
+  scene.cluster.ready = true;
   scene.Answers(0, Primary(1, 100), 1000);
   EXPECT_EQ(scene.Told(),
             Lines({"a:5432 state: unknown->up (primary, timeline 1)",

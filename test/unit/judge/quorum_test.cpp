@@ -149,6 +149,7 @@ TEST(Quorum, OpinionsGrowOld) {
   EXPECT_EQ(scene.Votes(1), "2:1");
   scene.Fails(2, 3000, Outcome::kFull);
   EXPECT_EQ(scene.Votes(1), "2:1");
+  for (const std::size_t host : {0, 1}) scene.Says(host, 8500, {{0, true}, {1, true}, {2, true}});
   scene.Fails(2, 9000, Outcome::kFull);
   EXPECT_EQ(scene.Votes(1), "2:0");
   EXPECT_EQ(scene.InSight(), "3/3");

@@ -190,6 +190,7 @@ TEST(Replication, KeptWhileThePrimaryIsSuspectClearedWhenItIsDown) {
 
 TEST(Replication, ClearedWhenTheStandbyIsPromoted) {
   Scene scene = WithRows({Row("b:5432", "", 1)}, {}, {});
+  for (int ms : {1100, 1200, 1300}) scene.Fails(0, ms);
   scene.Answers(1, Primary(2, 100, kStart + 1), 2000);
   EXPECT_TRUE(scene[1].chosen_primary);
   EXPECT_EQ(scene[1].replication_state, "");

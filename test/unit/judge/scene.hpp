@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,6 +46,33 @@ inline Facts Streaming(Facts facts, std::string sender_host = "a", int sender_po
   receiver.sender_host = std::move(sender_host);
   receiver.sender_port = sender_port;
   facts.receiver = std::move(receiver);
+  return facts;
+}
+
+// With the history of its timeline, as its own pg_status tells it.
+inline Facts WithHistory(Facts facts, std::vector<Fork> forks, std::uint32_t from = 1) {
+  auto inside = std::make_shared<ServerFacts>();
+  inside->timeline = facts.timeline;
+  inside->history = TimelineHistory{from, std::move(forks)};
+  facts.inside = std::move(inside);
+  return facts;
+}
+
+// A node with a vote, which holds this host (of this run) to be the primary; "" nobody.
+inline Facts Voting(Facts facts, const std::string& host = "", WallUs host_start = 0,
+                    Rank rank = Rank::kPrimary) {
+  facts.gives_opinions = true;
+  auto opinions = std::make_shared<Opinions>();
+  if (!host.empty()) {
+    Opinion opinion;
+    opinion.host = host;
+    opinion.reachable = true;
+    opinion.system_identifier = kSystem;
+    opinion.postmaster_start = host_start;
+    opinion.rank = rank;
+    opinions->push_back(opinion);
+  }
+  facts.opinions = std::move(opinions);
   return facts;
 }
 

@@ -71,6 +71,19 @@ TEST(Opinions, AreBounded) {
   EXPECT_FALSE(ReadOpinions(text + std::string(kMaxOpinionsBytes, '\n')));
 }
 
+TEST(Opinions, WhatAHostIsToTheOneThatSpeaks) {
+  std::string text = "opinions 1\n";
+  for (const Rank rank : {Rank::kUnknown, Rank::kNone, Rank::kIncumbent, Rank::kPrimary}) {
+    Opinion opinion = Of("a", true, 0);
+    opinion.rank = rank;
+    text = WriteOpinions({opinion});
+    EXPECT_EQ(ReadOpinions(text)->front().rank, rank) << text;
+  }
+  EXPECT_EQ(text, "opinions 1\na up 0 0 0 primary\n");
+  EXPECT_EQ(ReadOpinions("opinions 1\na up 0 1 2 elected\n")->front().rank, Rank::kUnknown)
+      << "of a later version";
+}
+
 TEST(Opinions, LaterVersionsMayTellMoreInALine) {
   const auto read = ReadOpinions("opinions 1\na up 0 1 2 more and more\nb down - 0 0\n");
   ASSERT_TRUE(read);

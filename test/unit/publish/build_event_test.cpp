@@ -102,5 +102,35 @@ TEST(BeliefIn, ASnapshotThatMakesNoSense) {
   EXPECT_EQ(belief.hosts[0].role, Role::kUnknown);
 }
 
+// A poller that is started anew goes on with the memory of the one before it.
+TEST(IncumbentIn, IsWhoWasNamedLast) {
+  Scene scene(2);
+  scene.Answers(0, WithHistory(Primary(3, 100), {{1, 50}, {2, 70}}), 1000);
+  scene.Answers(1, Standby(3, 100), 1000);
+  SnapshotStorage storage(4);
+  BuildSnapshot(scene.cluster, scene.entries, scene.limits, LocalNode(), Ms(1000), kAt,
+                storage.get());
+  const std::optional<Incumbent> named = IncumbentIn(storage.get());
+  ASSERT_TRUE(named);
+  EXPECT_EQ(named->name, "a:5432");
+  EXPECT_EQ(named->run, (ServerRun{kSystem, kStart}));
+  EXPECT_EQ(named->timeline, 3u);
+  ASSERT_TRUE(named->history);
+  EXPECT_EQ(named->history->forks, (std::vector<Fork>{{1, 50}, {2, 70}}));
+
+  for (const int ms : {1100, 1200, 1300}) scene.Fails(0, ms);
+  BuildSnapshot(scene.cluster, scene.entries, scene.limits, LocalNode(), Ms(1300), kAt,
+                storage.get());
+  EXPECT_EQ(storage.get().primary, -1);
+  ASSERT_TRUE(IncumbentIn(storage.get())) << "nobody is named now";
+  EXPECT_EQ(IncumbentIn(storage.get())->name, "a:5432");
+  EXPECT_EQ(IncumbentIn(storage.get())->timeline, 3u);
+
+  storage.get().incumbent = 4;
+  EXPECT_FALSE(IncumbentIn(storage.get()));
+  storage.get().incumbent = -1;
+  EXPECT_FALSE(IncumbentIn(storage.get()));
+}
+
 }  // namespace
 }  // namespace pg_status

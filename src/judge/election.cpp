@@ -1,0 +1,503 @@
+// Who is the primary; see election.hpp for the rules. Goes by what is recorded of each host; knows
+// nothing of lag, nor of how anything was found out.
+#include "judge/election.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+#include <tuple>
+#include <unordered_map>
+
+#include "judge/age.hpp"
+#include "judge/topology.hpp"
+
+namespace pg_status {
+namespace {
+
+// ---- rules --------------------------------------------------------------------------------------
+
+// Rules 1 and 2 from the side of `a`: whether it wins by one of them.
+std::optional<Ground> WinsOutright(const Tree& a, const Tree& b) {
+  const bool both_claim = a.claimant && b.claimant;
+  if (both_claim && b.cut_off && !a.cut_off) return Ground::kReached;
+  if (a.incumbent && b.refused && b.followers.empty()) return Ground::kSteady;
+  return std::nullopt;
+}
+
+// Rule 3.
+Duel DecideByAge(const Tree& newer, const Tree& older) {
+  const bool lost_its_primary = !older.claimant && !older.elsewhere;
+  if (newer.claimant && lost_its_primary && !newer.refused) return {true, Ground::kSucceeded};
+  if (newer.size >= older.size) return {true, Ground::kNewer};
+  if (newer.incumbent != older.incumbent) return {newer.incumbent, Ground::kIncumbent};
+  return {false, Ground::kOlderBigger};
+}
+
+// Rule 4.
+Duel DecideAmongEquals(const Tree& a, const Tree& b) {
+  if (a.size != b.size) return {a.size > b.size, Ground::kBigger};
+  if (a.incumbent != b.incumbent) return {a.incumbent, Ground::kIncumbent};
+  return {a.place < b.place, Ground::kFirst};
+}
+
+Duel Reversed(Duel duel) { return {!duel.first_wins, duel.ground}; }
+
+}  // namespace
+
+Duel Decide(const Tree& a, const Tree& b) {
+  // Rule 1 goes first, for whichever side it speaks.
+  const std::optional<Ground> for_a = WinsOutright(a, b);
+  const std::optional<Ground> for_b = WinsOutright(b, a);
+  if (for_a && (!for_b || *for_a < *for_b)) return {true, *for_a};
+  if (for_b) return {false, *for_b};
+  switch (Compare(a.branch, b.branch)) {
+    case Descent::kNewer:
+      return DecideByAge(a, b);
+    case Descent::kOlder:
+      return Reversed(DecideByAge(b, a));
+    case Descent::kUnknown:
+    case Descent::kSame:
+    case Descent::kSiblings:
+      break;
+  }
+  return DecideAmongEquals(a, b);
+}
+
+Election Elect(const std::vector<Tree>& trees) {
+  Election election;
+  for (std::size_t i = 0; i < trees.size(); ++i) {
+    if (!election.winner || !Decide(trees[*election.winner], trees[i]).first_wins) {
+      election.winner = i;
+    }
+  }
+  // The strongest of the others: one that claims, the one with most, the newest.
+  for (std::size_t i = 0; i < trees.size(); ++i) {
+    if (i == election.winner) continue;
+    const auto strength = [&](std::size_t index) {
+      return std::make_tuple(trees[index].claimant.has_value(), trees[index].size,
+                             trees[index].branch.timeline);
+    };
+    if (!election.rival || strength(i) > strength(*election.rival)) election.rival = i;
+  }
+  if (election.rival) {
+    election.ground = Decide(trees[*election.winner], trees[*election.rival]).ground;
+  }
+  return election;
+}
+
+namespace {
+
+// ---- trees --------------------------------------------------------------------------------------
+
+struct RunHash {
+  std::size_t operator()(const ServerRun& run) const {
+    return std::hash<std::uint64_t>()(run.system_identifier ^
+                                      static_cast<std::uint64_t>(run.postmaster_start) << 1);
+  }
+};
+
+// Nobody has a longer chain of standbys; a circle of them ends here, too.
+constexpr int kMaxHops = 32;
+
+class Forest {
+ public:
+  Forest(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries, const Limits& limits,
+         MonoUs now, std::optional<std::size_t> incumbent)
+      : hosts_(cluster.hosts),
+        cluster_(cluster),
+        entries_(entries),
+        limits_(limits),
+        now_(now),
+        incumbent_(incumbent) {
+    for (std::size_t i = 0; i < hosts_.size(); ++i) {
+      by_name_.emplace(entries_[i].name, i);
+      first_.push_back(i);
+    }
+    // Of the entries of one server, one at which it is in sight.
+    for (const bool in_sight : {true, false}) {
+      for (std::size_t i = 0; i < hosts_.size(); ++i) {
+        const ServerRun run = hosts_[i].facts ? RunOf(*hosts_[i].facts) : ServerRun();
+        if ((hosts_[i].role != Role::kUnknown) != in_sight || !run.known()) continue;
+        first_[i] = by_run_.emplace(run, i).first->second;
+      }
+    }
+  }
+
+  std::vector<Tree> Grow() {
+    for (std::size_t i = 0; i < hosts_.size(); ++i) {
+      if (first_[i] == i && IsClaimant(hosts_[i])) AddClaimant(i);
+    }
+    claimants_ = trees_.size();
+    for (std::size_t i = 0; i < hosts_.size(); ++i) {
+      if (first_[i] == i && IsFollower(hosts_[i])) AddFollower(i);
+    }
+    AddLostIncumbent();
+    // Unless its incumbent is there, or may come back in a moment, nobody is to stand back for it.
+    const bool steady = IncumbentMayComeBack() || IncumbentClaims();
+    for (Tree& tree : trees_) tree.refused = tree.refused && steady;
+    return std::move(trees_);
+  }
+
+ private:
+  static bool IsFollower(const HostVerdict& host) {
+    return host.role == Role::kStandby && !host.foreign;
+  }
+
+  void AddClaimant(std::size_t index) {
+    const HostVerdict& host = hosts_[index];
+    const Quorum& quorum = cluster_.quorum;
+    Tree tree;
+    tree.claimant = tree.root = index;
+    tree.branch = BranchOf(host);
+    tree.place = index;
+    tree.incumbent = incumbent_ && first_[*incumbent_] == index;
+    tree.refused = host.refused_timeline != 0 && host.refused_timeline == host.facts->timeline;
+    tree.cut_off = quorum.possible() && host.votes_down >= quorum.majority();
+    tree.size = 1;
+    trees_.push_back(std::move(tree));
+  }
+
+  // The server that a chain of upstreams leads to: one that claims, or one that was lost.
+  std::optional<std::size_t> RootOf(std::size_t index) const {
+    std::size_t at = index;
+    for (int hops = 0; hops < kMaxHops; ++hops) {
+      std::optional<std::size_t> next = hosts_[at].upstream_index;
+      if (!next && !hosts_[at].followed.empty()) {
+        const auto found = by_name_.find(hosts_[at].followed);
+        if (found != by_name_.end()) next = found->second;
+      }
+      if (!next) return std::nullopt;
+      const HostVerdict& host = hosts_[*next];
+      if (host.foreign) return std::nullopt;
+      if (host.role == Role::kPrimary) return first_[*next];
+      const bool standby = host.facts && host.facts->in_recovery;
+      if (!standby || (host.role == Role::kUnknown && host.followed.empty())) return first_[*next];
+      at = *next;
+    }
+    return std::nullopt;
+  }
+
+  // Whether a standby can belong to this branch: on its way there, and not past where it has left.
+  bool Fits(const HostVerdict& standby, const Branch& branch) const {
+    const Descent descent = Compare(BranchOf(standby), branch);
+    if (descent == Descent::kNewer || descent == Descent::kSiblings) return false;
+    if (descent != Descent::kOlder) return true;
+    const std::optional<Lsn> left = LeftAt(branch, standby.facts->timeline);
+    return !left || !standby.facts->replay_lsn || *standby.facts->replay_lsn <= *left;
+  }
+
+  void AddFollower(std::size_t index) {
+    const HostVerdict& host = hosts_[index];
+    const std::optional<std::size_t> root = RootOf(index);
+    if (root && hosts_[*root].forced_out) return;
+    Tree* const tree = TreeFor(host, root);
+    tree->followers.push_back(index);
+    ++tree->size;
+  }
+
+  Tree* TreeFor(const HostVerdict& host, std::optional<std::size_t> root) {
+    Tree* only = nullptr;  // of the claimants on the same timeline
+    bool several = false;
+    for (std::size_t i = 0; i < claimants_; ++i) {
+      Tree& tree = trees_[i];
+      if (root && tree.claimant == root && Fits(host, tree.branch)) return &tree;
+      if (Compare(BranchOf(host), tree.branch) != Descent::kSame) continue;
+      several = only != nullptr;
+      only = &tree;
+    }
+    const bool lost = root && hosts_[*root].role != Role::kPrimary;
+    if (!lost && only != nullptr && !several) return only;
+    return HeadlessTree(host, lost ? root : std::nullopt);
+  }
+
+  Tree* HeadlessTree(const HostVerdict& host, std::optional<std::size_t> root) {
+    const Branch branch = BranchOf(host);
+    for (std::size_t i = claimants_; i < trees_.size(); ++i) {
+      Tree& tree = trees_[i];
+      const bool same =
+          root ? tree.root == root : !tree.root && Compare(branch, tree.branch) == Descent::kSame;
+      if (!same) continue;
+      if (Compare(branch, tree.branch) == Descent::kNewer) tree.branch = branch;
+      return &tree;
+    }
+    Tree tree;
+    tree.root = root;
+    tree.branch = branch;
+    tree.place = static_cast<std::size_t>(&host - hosts_.data());
+    tree.incumbent = root && incumbent_ && first_[*incumbent_] == *root;
+    tree.elsewhere = root && hosts_[*root].unreachable_here;
+    trees_.push_back(std::move(tree));
+    return &trees_.back();
+  }
+
+  bool IncumbentClaims() const { return incumbent_ && IsClaimant(hosts_[*incumbent_]); }
+
+  bool IncumbentMayComeBack() const {
+    if (!incumbent_ || IncumbentClaims()) return false;
+    const HostVerdict& host = hosts_[*incumbent_];
+    return host.unreachable_here ||
+           (host.last_answer != 0 && now_ - host.last_answer <= kRestartUs);
+  }
+
+  // That nobody follows it now does not end its rank at once.
+  void AddLostIncumbent() {
+    if (!IncumbentMayComeBack()) return;
+    const std::size_t index = first_[*incumbent_];
+    const bool there = std::any_of(trees_.begin(), trees_.end(),
+                                   [index](const Tree& tree) { return tree.root == index; });
+    if (there) return;
+    Tree tree;
+    tree.root = index;
+    tree.branch = BranchOf(hosts_[index]);
+    if (cluster_.incumbent && cluster_.incumbent->name == entries_[*incumbent_].name) {
+      tree.branch = BranchOf(*cluster_.incumbent);
+    }
+    tree.place = index;
+    tree.incumbent = true;
+    tree.elsewhere = hosts_[index].unreachable_here;
+    trees_.push_back(std::move(tree));
+  }
+
+  const std::vector<HostVerdict>& hosts_;
+  const ClusterVerdict& cluster_;
+  const std::vector<HostEntry>& entries_;
+  const Limits& limits_;
+  const MonoUs now_;
+  const std::optional<std::size_t> incumbent_;
+  std::unordered_map<std::string_view, std::size_t> by_name_;
+  std::unordered_map<ServerRun, std::size_t, RunHash> by_run_;
+  std::vector<std::size_t> first_;  // of each host: the entry that stands for the same server
+  std::vector<Tree> trees_;         // claimants' first
+  std::size_t claimants_ = 0;
+};
+
+// ---- the incumbent ------------------------------------------------------------------------------
+
+std::optional<std::size_t> IndexOf(const std::string& name, const std::vector<HostEntry>& entries) {
+  const auto found = std::find_if(entries.begin(), entries.end(),
+                                  [&](const HostEntry& entry) { return entry.name == name; });
+  if (found == entries.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - entries.begin());
+}
+
+// Whether a host can be the incumbent: it has not stepped down, and is not taken out.
+bool MayBeIncumbent(const HostVerdict& host) {
+  return host.role != Role::kStandby && !host.foreign && !host.forced_out;
+}
+
+Incumbent IncumbentFrom(const HostVerdict& host, const HostEntry& entry) {
+  Incumbent incumbent;
+  incumbent.name = entry.name;
+  if (!host.facts) return incumbent;
+  incumbent.run = RunOf(*host.facts);
+  incumbent.timeline = host.facts->timeline;
+  if (const TimelineHistory* const history = HistoryOf(host)) incumbent.history = *history;
+  return incumbent;
+}
+
+// Whom the others hold to be the primary, with this node's own voice: of each host how many do.
+std::vector<std::size_t> CountVoices(const ClusterVerdict& cluster,
+                                     std::optional<std::size_t> own) {
+  std::vector<std::size_t> count(cluster.hosts.size());
+  for (const Voice& voice : cluster.voices) {
+    if (voice.host && MayBeIncumbent(cluster.hosts[*voice.host])) ++count[*voice.host];
+  }
+  if (own) ++count[*own];
+  return count;
+}
+
+// The one that more hold to be the primary than any other; nullopt when there is no such one.
+std::optional<std::size_t> MostHeld(const std::vector<std::size_t>& count) {
+  std::optional<std::size_t> most;
+  bool tie = false;
+  for (std::size_t i = 0; i < count.size(); ++i) {
+    if (count[i] == 0) continue;
+    tie = most && count[i] == count[*most];
+    if (!most || count[i] > count[*most]) most = i;
+  }
+  return tie ? std::nullopt : most;
+}
+
+// Forgets an incumbent that is none any more; takes the others' where this node has none.
+void RenewIncumbent(ClusterVerdict& cluster, const std::vector<HostEntry>& entries) {
+  if (cluster.incumbent) {
+    const std::optional<std::size_t> index = IndexOf(cluster.incumbent->name, entries);
+    if (!index || !MayBeIncumbent(cluster.hosts[*index])) cluster.incumbent.reset();
+  }
+  if (cluster.incumbent || !cluster.ready) return;
+  const std::optional<std::size_t> most = MostHeld(CountVoices(cluster, std::nullopt));
+  if (!most) return;
+  cluster.incumbent = IncumbentFrom(cluster.hosts[*most], entries[*most]);
+  if (!IsClaimant(cluster.hosts[*most])) return;
+  // They know of whoever else claims now, and have refused him.
+  for (std::size_t i = 0; i < cluster.hosts.size(); ++i) {
+    HostVerdict& host = cluster.hosts[i];
+    if (i != *most && IsClaimant(host)) host.refused_timeline = host.facts->timeline;
+  }
+}
+
+// Where the nodes do not agree on it, it is the one that most of them hold to be it; each node's
+// memory is its own, and all have to come to the same answer.
+std::optional<std::size_t> AgreedIncumbent(const ClusterVerdict& cluster,
+                                           const std::vector<HostEntry>& entries) {
+  if (!cluster.incumbent) return std::nullopt;
+  return MostHeld(CountVoices(cluster, IndexOf(cluster.incumbent->name, entries)));
+}
+
+// ---- reasons ------------------------------------------------------------------------------------
+
+std::string_view Because(Ground ground) {
+  switch (ground) {
+    case Ground::kAlone:
+      break;
+    case Ground::kReached:
+      return "a majority of the voting nodes reaches it, and not the other one";
+    case Ground::kSteady:
+      return "it was the primary while the other one claimed to be already, and nobody follows "
+             "that "
+             "one";
+    case Ground::kSucceeded:
+      return "it was promoted when the other timeline had lost its primary";
+    case Ground::kNewer:
+      return "its timeline is newer, and at least as many are with it";
+    case Ground::kIncumbent:
+      return "it was the primary before";
+    case Ground::kOlderBigger:
+      return "more are with it, though its timeline is older";
+    case Ground::kBigger:
+      return "more are with it";
+    case Ground::kFirst:
+      return "it comes first in pg_status.hosts";
+  }
+  return "there is no other";
+}
+
+// `"db1" (timeline 1, 2 hosts)`; of a headless tree `"db3" (timeline 2, 1 host, without a primary
+// in sight)`.
+std::string TreeText(const Tree& tree, const std::vector<HostEntry>& entries) {
+  const std::size_t index = tree.claimant            ? *tree.claimant
+                            : tree.followers.empty() ? *tree.root
+                                                     : tree.followers.front();
+  const std::string timeline = tree.branch.timeline == 0
+                                   ? "timeline unknown"
+                                   : fmt::format("timeline {}", tree.branch.timeline);
+  return fmt::format("\"{}\" ({}, {} {}{})", entries[index].name, timeline, tree.size,
+                     tree.size == 1 ? "host" : "hosts",
+                     tree.claimant ? "" : ", without a primary in sight");
+}
+
+std::string WhyNamed(const Election& election, const std::vector<Tree>& trees,
+                     const std::vector<HostEntry>& entries) {
+  const Tree& winner = trees[*election.winner];
+  if (!election.rival) {
+    return fmt::format("\"{}\" is the only primary in sight.", entries[*winner.claimant].name);
+  }
+  return fmt::format("{} goes before {}: {}.", TreeText(winner, entries),
+                     TreeText(trees[*election.rival], entries), Because(election.ground));
+}
+
+std::string WhyNobody(const ClusterVerdict& cluster) {
+  std::string why = "No host in sight is a primary.";
+  if (cluster.incumbent) why += fmt::format(" The last one was \"{}\".", cluster.incumbent->name);
+  return why;
+}
+
+std::string WhySuperseded(const ClusterVerdict& cluster, std::size_t index,
+                          const std::vector<HostEntry>& entries) {
+  return fmt::format(
+      "\"{}\" is not named: its timeline {} was left for timeline {} of \"{}\", which was named "
+      "last.",
+      entries[index].name, cluster.hosts[index].facts->timeline, cluster.incumbent->timeline,
+      cluster.incumbent->name);
+}
+
+// ---- outcome ------------------------------------------------------------------------------------
+
+// Whether one claimed to be primary when the other was seen to be one, in both directions.
+bool ClaimedTogether(const HostVerdict& a, const HostVerdict& b) {
+  return a.primary_since != 0 && b.primary_since != 0 && a.facts_asked >= b.primary_since &&
+         b.facts_asked >= a.primary_since;
+}
+
+void MarkRefused(ClusterVerdict& cluster) {
+  for (HostVerdict& host : cluster.hosts) {
+    host.superseded = IsClaimant(host) && !host.chosen_primary && cluster.ready;
+    if (host.role == Role::kStandby || host.chosen_primary) host.refused_timeline = 0;
+    if (!host.superseded || !cluster.primary) continue;
+    const HostVerdict& primary = cluster.hosts[*cluster.primary];
+    const bool same_server =
+        RunOf(*primary.facts).known() && RunOf(*primary.facts) == RunOf(*host.facts);
+    if (same_server) {
+      host.superseded = false;
+    } else if (ClaimedTogether(primary, host)) {
+      host.refused_timeline = host.facts->timeline;
+    }
+  }
+}
+
+// A primary that an operator has taken out is named nowhere, but there is still no other one.
+std::optional<std::size_t> ForcedOutPrimary(const ClusterVerdict& cluster) {
+  for (std::size_t i = 0; i < cluster.hosts.size(); ++i) {
+    if (ClaimsPrimary(cluster.hosts[i]) && cluster.hosts[i].forced_out) return i;
+  }
+  return std::nullopt;
+}
+
+// The claimant that nobody is to be sent to, where one wins but must not be named.
+bool IsSuperseded(const ClusterVerdict& cluster, const Tree& tree,
+                  const std::vector<HostEntry>& entries) {
+  if (!cluster.incumbent || tree.incumbent) return false;
+  if (entries[*tree.claimant].name == cluster.incumbent->name) return false;
+  return Compare(tree.branch, BranchOf(*cluster.incumbent)) == Descent::kOlder;
+}
+
+}  // namespace
+
+std::vector<Tree> FindTrees(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
+                            const Limits& limits, MonoUs now) {
+  return Forest(cluster, entries, limits, now, AgreedIncumbent(cluster, entries)).Grow();
+}
+
+void JudgePrimary(ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
+                  const Limits& limits, MonoUs now) {
+  RenewIncumbent(cluster, entries);
+  const std::vector<Tree> trees = FindTrees(cluster, entries, limits, now);
+  const Election election = Elect(trees);
+  const Tree* const winner = election.winner ? &trees[*election.winner] : nullptr;
+
+  cluster.primary.reset();
+  if (winner == nullptr) {
+    cluster.primary_reason = WhyNobody(cluster);
+  } else if (winner->claimant && !IsSuperseded(cluster, *winner, entries)) {
+    cluster.primary = winner->claimant;
+    cluster.primary_reason = WhyNamed(election, trees, entries);
+  } else if (winner->claimant) {
+    cluster.primary_reason = WhySuperseded(cluster, *winner->claimant, entries);
+  } else if (election.rival && trees[*election.rival].claimant) {
+    cluster.primary_reason =
+        fmt::format("\"{}\" is not named. {} goes before {}: {}.",
+                    entries[*trees[*election.rival].claimant].name, TreeText(*winner, entries),
+                    TreeText(trees[*election.rival], entries), Because(election.ground));
+  } else {
+    cluster.primary_reason = WhyNobody(cluster);
+  }
+  if (cluster.primary && cluster.ready) {
+    cluster.incumbent = IncumbentFrom(cluster.hosts[*cluster.primary], entries[*cluster.primary]);
+  }
+  if (winner == nullptr) {
+    cluster.primary = ForcedOutPrimary(cluster);
+    if (cluster.primary) {
+      cluster.primary_reason = fmt::format(
+          "\"{}\" is the only primary in sight, and an operator has "
+          "taken it out of service.",
+          entries[*cluster.primary].name);
+    }
+  }
+  for (HostVerdict& host : cluster.hosts) host.chosen_primary = false;
+  if (cluster.primary) cluster.hosts[*cluster.primary].chosen_primary = true;
+  MarkRefused(cluster);
+  JudgeSplitBrain(cluster);
+}
+
+}  // namespace pg_status

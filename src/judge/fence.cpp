@@ -1,0 +1,59 @@
+// Whether this server is to keep away; see fence.hpp.
+#include "judge/fence.hpp"
+
+#include <algorithm>
+
+#include "judge/topology.hpp"
+
+namespace pg_status {
+namespace {
+
+bool IsCutOff(ClusterVerdict& cluster, const Limits& limits, MonoUs now) {
+  const HostVerdict* const self = cluster.self ? &cluster.hosts[*cluster.self] : nullptr;
+  const Quorum& quorum = cluster.quorum;
+  if (self == nullptr || !quorum.possible() || self->votes_down < quorum.majority()) {
+    cluster.cut_off_since = 0;
+    return false;
+  }
+  if (cluster.cut_off_since == 0) cluster.cut_off_since = now;
+  const std::int64_t patience =
+      limits.poll_interval_us + limits.max_fails * limits.fast_poll_interval_us;
+  return now - cluster.cut_off_since >= patience;
+}
+
+bool IsSelf(const ClusterVerdict& cluster, std::size_t index) {
+  if (!cluster.self) return false;
+  if (index == *cluster.self) return true;
+  const HostVerdict& host = cluster.hosts[index];
+  const HostVerdict& self = cluster.hosts[*cluster.self];
+  return host.facts && RunOf(*host.facts).known() && RunOf(*host.facts) == RunOf(*self.facts);
+}
+
+// How many name another one. One that is not in this list is another one.
+int NamingAnother(const ClusterVerdict& cluster) {
+  return static_cast<int>(
+      std::count_if(cluster.voices.begin(), cluster.voices.end(), [&](const Voice& voice) {
+        return voice.named && !(voice.host && IsSelf(cluster, *voice.host));
+      }));
+}
+
+FenceCause Cause(const ClusterVerdict& cluster, bool cut_off) {
+  const Quorum& quorum = cluster.quorum;
+  if (quorum.possible() && !quorum.in_majority()) return FenceCause::kNoMajority;
+  if (cut_off) return FenceCause::kUnreachable;
+  const bool superseded = cluster.self && cluster.hosts[*cluster.self].superseded;
+  if (superseded) return FenceCause::kSuccessor;
+  if (quorum.possible() && NamingAnother(cluster) >= quorum.majority()) {
+    return FenceCause::kOutvoted;
+  }
+  return FenceCause::kNone;
+}
+
+}  // namespace
+
+void JudgeFence(ClusterVerdict& cluster, const Limits& limits, MonoUs now) {
+  const bool cut_off = IsCutOff(cluster, limits, now);
+  cluster.fence_cause = cluster.ready ? Cause(cluster, cut_off) : FenceCause::kNone;
+}
+
+}  // namespace pg_status

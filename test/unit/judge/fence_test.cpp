@@ -1,0 +1,180 @@
+// When a primary is to keep away from load balancers. This server is host 0.
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "judge/age.hpp"
+#include "judge/judge.hpp"
+#include "judge/scene.hpp"
+
+namespace pg_status {
+namespace {
+
+struct FenceScene : Scene {
+  explicit FenceScene(std::size_t hosts) : Scene(hosts) { own_start = StartOf(0); }
+
+  static WallUs StartOf(std::size_t host) { return kStart + static_cast<WallUs>(host); }
+
+  // Host `host` answers, reaches host 0 or does not, and holds `named` to be the primary.
+  void Says(std::size_t host, bool reaches_us, std::size_t named, std::int64_t ms) {
+    Facts facts =
+        host == 0 ? Primary(1, 1000, StartOf(0)) : Streaming(Standby(1, 1000, StartOf(host)));
+    facts.gives_opinions = true;
+    auto opinions = std::make_shared<Opinions>();
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      Opinion opinion;
+      opinion.host = entries[i].name;
+      opinion.reachable = i != 0 || reaches_us;
+      opinion.system_identifier = kSystem;
+      opinion.postmaster_start = StartOf(i);
+      opinion.rank = i == named ? Rank::kPrimary : Rank::kNone;
+      opinions->push_back(opinion);
+    }
+    facts.opinions = std::move(opinions);
+    Answers(host, std::move(facts), ms);
+  }
+  void AllWell(std::int64_t ms) {
+    for (std::size_t i = 0; i < entries.size(); ++i) Says(i, true, 0, ms);
+  }
+  void Dies(std::size_t host, std::int64_t ms) {
+    for (int i = 0; i < limits.max_fails; ++i) Fails(host, ms + i, Outcome::kTimeout);
+  }
+  FenceCause Cause() const { return cluster.fence_cause; }
+};
+
+TEST(Fence, NothingSpeaksAgainstAPrimaryThatAllSee) {
+  FenceScene scene(3);
+  scene.AllWell(1000);
+  EXPECT_EQ(scene.Cause(), FenceCause::kNone);
+}
+
+TEST(Fence, NoMajority) {
+  FenceScene scene(3);
+  scene.AllWell(1000);
+  scene.Dies(1, 1100);
+  EXPECT_EQ(scene.Cause(), FenceCause::kNone);
+  scene.Dies(2, 1200);
+  EXPECT_EQ(scene.Cause(), FenceCause::kNoMajority);
+}
+
+TEST(Fence, AMajorityThatDoesNotReachUsForSomeTime) {
+  FenceScene scene(3);
+  scene.AllWell(1000);
+  scene.Says(1, false, 0, 2000);
+  scene.Says(0, true, 0, 2000);
+  EXPECT_EQ(scene.Cause(), FenceCause::kNone) << "one alone may be at fault itself";
+  scene.Says(2, false, 0, 3000);
+  EXPECT_EQ(scene.Cause(), FenceCause::kNone) << "that may be of before this server was started";
+  scene.Says(0, true, 0, 4000);
+  EXPECT_EQ(scene.Cause(), FenceCause::kNone);
+  scene.Says(0, true, 0, 4300);
+  EXPECT_EQ(scene.Cause(), FenceCause::kUnreachable);
+  scene.Says(1, true, 0, 4400);
+  EXPECT_EQ(scene.Cause(), FenceCause::kNone);
+}
+
+TEST(Fence, ASuccessor) {
+  FenceScene scene(4);
+  scene.AllWell(1000);
+  for (const int ms : {2000, 3000}) {
+    Facts successor = Primary(2, 1000, FenceScene::StartOf(1));
+    successor.gives_opinions = true;
+    scene.Answers(1, successor, ms);
+    scene.Says(0, true, 0, ms);
+    EXPECT_EQ(scene.Cause(), FenceCause::kNone) << "nobody follows it";
+  }
+  for (const std::size_t host : {2, 3}) {
+    Facts follower = Streaming(Standby(2, 1000, FenceScene::StartOf(host)), "b");
+    follower.gives_opinions = true;
+    scene.Answers(host, follower, 3500);
+  }
+  EXPECT_EQ(scene.Cause(), FenceCause::kSuccessor);
+}
+
+TEST(Fence, ANewerTimelineWithoutItsPrimary) {
+  FenceScene scene(2);
+  scene.Says(0, true, 0, 1000);
+  scene.Answers(1, Standby(2, 1000, FenceScene::StartOf(1)), 1100);
+  EXPECT_EQ(scene.Cause(), FenceCause::kSuccessor) << "it takes no majority to see that";
+}
+
+TEST(Fence, AMajorityThatNamesAnother) {
+  FenceScene scene(3);
+  scene.AllWell(1000);
+  scene.Says(1, true, 1, 2000);
+  EXPECT_EQ(scene.Cause(), FenceCause::kNone);
+  scene.Says(2, true, 1, 2000);
+  EXPECT_EQ(scene.Cause(), FenceCause::kOutvoted);
+}
+
+TEST(Fence, NothingBeforeEverybodyWasAsked) {
+  FenceScene scene(3);
+  scene.Says(0, true, 0, 1000);
+  EXPECT_EQ(scene.Cause(), FenceCause::kNone);
+}
+
+TEST(Fence, AListThatGrowsFencesNobody) {
+  FenceScene scene(3);
+  scene.AllWell(1000);
+  for (int i = 0; i < 4; ++i) {
+    scene.cluster.hosts.emplace_back();
+    HostEntry entry;
+    entry.name = entry.hostname = "new" + std::to_string(i);
+    scene.entries.push_back(entry);
+  }
+  scene.Judge(1100);
+  EXPECT_EQ(scene.Cause(), FenceCause::kNone);
+}
+
+// Our own poller stood still; when it goes on, what it knows of the others is no younger for that.
+TEST(Fence, WhatIsTooOldIsNoMajority) {
+  FenceScene scene(3);
+  scene.AllWell(1000);
+  scene.Says(0, true, 0, 8000);
+  EXPECT_EQ(scene.Cause(), FenceCause::kNoMajority);
+  EXPECT_EQ(scene[1].role, Role::kUnknown);
+  EXPECT_EQ(scene[1].votes_up, 0);
+  EXPECT_FALSE(scene[1].lag.ms);
+  scene.Says(1, true, 0, 8100);
+  EXPECT_EQ(scene.Cause(), FenceCause::kNone);
+}
+
+// ---- age ----------------------------------------------------------------------------------------
+
+TEST(Age, IsCountedToTheMicrosecond) {
+  const Limits limits;
+  const MonoUs now = 100 * kUsPerSecond;
+  EXPECT_FALSE(IsTooOld(now - StaleAfter(limits), limits, now));
+  EXPECT_TRUE(IsTooOld(now - StaleAfter(limits) - 1, limits, now));
+  EXPECT_TRUE(IsTooOld(0, limits, 1)) << "never";
+}
+
+TEST(Age, AFullServerIsInSightAndWhatItToldIsOld) {
+  Scene scene(2);
+  scene.Answers(0, Primary(1, 100), 1000);
+  scene.Answers(1, Standby(1, 100), 1000);
+  for (int s = 2; s <= 20; ++s) {
+    scene.Fails(0, s * 1000, Outcome::kFull);
+    scene.Answers(1, Standby(1, 100), s * 1000);
+  }
+  EXPECT_TRUE(scene[0].chosen_primary);
+  EXPECT_TRUE(IsInSight(scene[0], scene.limits, Ms(20000)));
+  EXPECT_TRUE(IsOutOfDate(scene[0], scene.limits, Ms(20000)));
+}
+
+TEST(Age, ThePrimaryThatNobodyHasHeardOfIsNone) {
+  Scene scene(1);
+  scene.Answers(0, Primary(1, 100), 1000);
+  scene.Judge(7000);
+  EXPECT_TRUE(scene.cluster.primary);
+  scene.Judge(7001);
+  EXPECT_FALSE(scene.cluster.primary);
+  EXPECT_EQ(scene[0].role, Role::kUnknown);
+}
+
+}  // namespace
+}  // namespace pg_status
