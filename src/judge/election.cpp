@@ -236,8 +236,9 @@ class Forest {
   bool IncumbentMayComeBack() const {
     if (!incumbent_ || IncumbentClaims()) return false;
     const HostVerdict& host = hosts_[*incumbent_];
-    return host.unreachable_here ||
-           (host.last_answer != 0 && now_ - host.last_answer <= kRestartUs);
+    // (where hosts are asked rarely, its end may have been noticed long after its last answer)
+    const MonoUs last = std::max(host.last_answer, host.failing_since);
+    return host.unreachable_here || (last != 0 && now_ - last <= kRestartUs);
   }
 
   // That nobody follows it now does not end its rank at once.

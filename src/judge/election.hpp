@@ -13,7 +13,7 @@
 //   2. the incumbent's tree, over a claimant that was refused: that was proved to claim while the
 //      incumbent lived, was not named, and has no follower. Neither of them has changed, if the
 //      incumbent or its follower restarts for a moment. It holds for as long as the incumbent
-//      lives, and for kRestartUs after it was last heard of.
+//      lives, and for kRestartUs after it was last heard of, or was first found to be silent.
 //   3. of a newer and an older timeline:
 //      a claimant on the newer one, over an older tree that has lost its primary: the usual
 //      failover (not, when a majority reaches that primary and only we do not); the newer, when at

@@ -29,11 +29,12 @@ bool IsSelf(const ClusterVerdict& cluster, std::size_t index) {
   return host.facts && RunOf(*host.facts).known() && RunOf(*host.facts) == RunOf(*self.facts);
 }
 
-// How many name another one. One that is not in this list is another one.
+// How many name another one of this list. (A name that is not in it may be this server's own, as
+// others call it.)
 int NamingAnother(const ClusterVerdict& cluster) {
   return static_cast<int>(
       std::count_if(cluster.voices.begin(), cluster.voices.end(), [&](const Voice& voice) {
-        return voice.named && !(voice.host && IsSelf(cluster, *voice.host));
+        return voice.named && voice.host && !IsSelf(cluster, *voice.host);
       }));
 }
 

@@ -279,7 +279,7 @@ void FillHistory(const ClusterVerdict& cluster, PgstSnapshot& out) {
   out.fork_count = 0;
   std::fill(std::begin(out.forks), std::end(out.forks), PgstFork{});
   const TimelineHistory* const history =
-      cluster.primary ? HistoryOf(cluster.hosts[*cluster.primary]) : nullptr;
+      cluster.primary && cluster.ready ? HistoryOf(cluster.hosts[*cluster.primary]) : nullptr;
   if (history == nullptr) return;
   out.has_history = 1;
   out.history_from = history->from;
@@ -336,7 +336,8 @@ void BuildSnapshot(const ClusterVerdict& cluster, const std::vector<HostEntry>& 
   out.incumbent_timeline = cluster.incumbent ? cluster.incumbent->timeline : 0;
   PgstHost* const hosts = out.hosts;
   for (std::size_t i = 0; i < count; ++i) {
-    hosts[i] = MakeHost(entries[i], cluster.hosts[i], cluster.primary == i, local, moment);
+    hosts[i] = MakeHost(entries[i], cluster.hosts[i], cluster.ready && cluster.primary == i, local,
+                        moment);
     if (i < local.orders.size()) FillOrder(local.orders[i], hosts[i]);
     if (hosts[i].primary != 0) out.primary = static_cast<std::int32_t>(i);
     if (cluster.incumbent && cluster.incumbent->name == entries[i].name) {

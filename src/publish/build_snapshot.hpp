@@ -30,9 +30,10 @@ struct LocalNode {
   std::uint64_t orders_number = 0;
 };
 
-// Fills `out`, which has room for out.max_hosts hosts (set by the caller, as many as `entries` at
-// least; more entries are left out). The generation is out.generation + 1. `now` and `wall_now` are
-// the same moment on both clocks. The bytes of hosts beyond host_count are not touched.
+// Fills `out`. Nobody is the primary there before every host was asked once. It has room for
+// out.max_hosts hosts (set by the caller, as many as `entries` at least; more entries are left
+// out). The generation is out.generation + 1. `now` and `wall_now` are the same moment on both
+// clocks. The bytes of hosts beyond host_count are not touched.
 void BuildSnapshot(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
                    const Limits& limits, const LocalNode& local, MonoUs now, WallUs wall_now,
                    PgstSnapshot& out);

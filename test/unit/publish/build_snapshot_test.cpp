@@ -92,6 +92,7 @@ Input Cluster(std::vector<HostVerdict> hosts) {
     input.entries.push_back(Entry(std::string(1, static_cast<char>('a' + i))));
     if (input.cluster.hosts[i].chosen_primary) input.cluster.primary = i;
   }
+  input.cluster.ready = true;
   return input;
 }
 
@@ -211,6 +212,15 @@ TEST(BuildSnapshot, ChosenPrimaryIsNeverBehindAndReceivesFromNobody) {
   EXPECT_EQ(host.streaming, 0);
   EXPECT_STREQ(host.sync_state, "");
   EXPECT_STREQ(host.upstream, "");
+}
+
+TEST(BuildSnapshot, NobodyIsThePrimaryBeforeEverybodyWasAsked) {
+  Input input = Cluster({Primary()});
+  input.cluster.ready = false;
+  const SnapshotStorage storage = Build(input);
+  EXPECT_EQ(storage.get().primary, -1);
+  EXPECT_EQ(storage.get().hosts[0].primary, 0);
+  EXPECT_EQ(storage.get().hosts[0].role, PGST_ROLE_PRIMARY);
 }
 
 TEST(BuildSnapshot, SecondPrimaryHasItsPositionButNoLag) {
