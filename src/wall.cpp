@@ -459,6 +459,7 @@ PgstChoice pgst_choose(const PgstSnapshot* snapshot, const PgstWish* wish, uint6
     if (wish->has_lag_ms) asked.lag_ms = wish->lag_ms;
     if (wish->has_lag_bytes) asked.lag_bytes = wish->lag_bytes;
     asked.min_lsn = wish->min_lsn;
+    if (wish->min_lsn_timeline != 0) asked.min_lsn_timeline = wish->min_lsn_timeline;
     const pg_status::Choice choice =
         pg_status::Choose(*snapshot, asked, cursor, poller_alive_mono, now_mono);
     return PgstChoice{choice.host ? static_cast<int32_t>(*choice.host) : -1, choice.next_cursor};
@@ -501,6 +502,7 @@ void pgst_majority(const PgstView* view, PgstMajority* majority) noexcept {
     majority->possible = seen.possible;
     majority->in_sight = seen.in_sight;
     majority->fenced = world.node.state == pg_status::NodeState::kFenced;
+    majority->fence_cause = static_cast<uint8_t>(pg_status::OwnFenceCause(world));
     majority->voters = seen.voters;
     majority->voters_in_sight = seen.voters_in_sight;
     majority->majority = seen.majority;

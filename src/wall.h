@@ -241,7 +241,8 @@ typedef struct PgstWish {
   bool has_lag_bytes;
   uint64_t lag_ms;
   uint64_t lag_bytes;
-  uint64_t min_lsn; /* 0: no condition */
+  uint64_t min_lsn;          /* 0: no condition */
+  uint32_t min_lsn_timeline; /* that min_lsn is a position of; 0: not given */
 } PgstWish;
 
 typedef struct PgstChoice {
@@ -251,7 +252,8 @@ typedef struct PgstChoice {
 
 /*
  * poller_alive_mono: the poller's last sign of life, 0 for none. Fresh: what the snapshot says of
- * hosts still holds; false when nothing was published or the poller has been silent for too long.
+ * hosts still holds; false when nothing was published lately or the poller has been silent for too
+ * long.
  */
 extern bool pgst_is_fresh(const PgstSnapshot* snapshot, int64_t poller_alive_mono,
                           int64_t now_mono) PGST_NOEXCEPT;
@@ -290,11 +292,12 @@ extern void pgst_agent_line(const PgstView* view, const char* command,
 
 /* What this node sees of the nodes that have a vote, itself included. */
 typedef struct PgstMajority {
-  bool known;      /* false: the rest says nothing, but for `fenced` */
-  bool possible;   /* there are enough of them for a majority to mean something */
-  bool in_sight;   /* this node sees one */
-  bool fenced;     /* this node is a primary that keeps away from load balancers */
-  uint32_t voters; /* how many there are */
+  bool known;          /* false: the rest says nothing, but for `fenced` and why */
+  bool possible;       /* there are enough of them for a majority to mean something */
+  bool in_sight;       /* this node sees one */
+  bool fenced;         /* this node is a primary that keeps away from load balancers */
+  uint8_t fence_cause; /* PgstFenceCause: why it does */
+  uint32_t voters;     /* how many there are */
   uint32_t voters_in_sight;
   uint32_t majority; /* how many it takes */
 } PgstMajority;

@@ -1,12 +1,15 @@
 // Snapshot + Wish -> Choice. Knows nothing of HTTP, SQL or sockets, nor of how hosts were judged;
 // keeps nothing between calls and allocates nothing, for it runs once per request.
 //
-//   1. Who is eligible: live standbys of this cluster that are in service, may take reads and
-//      fulfil the wish.
+//   1. Who is eligible: live standbys of this cluster and of its history that are in service, may
+//      take reads and fulfil the wish.
 //   2. Which of them come first: health beats locality, so up before suspect, and within each the
 //      same dc, then the same geo, then the rest. Only the first group that has anyone is used.
 //   3. Whose turn it is: round robin, by weights where they differ.
 //   4. Nobody: the primary, which is by definition fresh.
+//
+// A position that is wished for with its timeline is held against the primary's history first: one
+// that is not in it nobody has, however far the numbers have come.
 #include "choose/choose.hpp"
 
 #include <algorithm>
@@ -43,6 +46,8 @@ struct Terms {
   bool either = false;
   Lsn min_lsn = kNoLsn;
   std::uint32_t timeline = 0;  // the one that min_lsn is a position of; 0 unknown
+  // It is one of the primary's history, and min_lsn a position that the primary has.
+  bool in_history = false;
 };
 
 // Two things in one word, so that one compare-and-swap moves both: where the scan starts (the index
@@ -68,16 +73,43 @@ bool IsLive(const PgstHost& host) {
   return host.state == PGST_STATE_UP || host.state == PGST_STATE_SUSPECT;
 }
 
-// Trusts the index no further than the host it points to bears out.
-std::optional<std::uint32_t> ChosenPrimary(const PgstSnapshot& snapshot) {
-  if (snapshot.primary < 0) return std::nullopt;
-  const auto index = static_cast<std::uint32_t>(snapshot.primary);
-  if (index >= HostCount(snapshot)) return std::nullopt;
-  const PgstHost& host = snapshot.hosts[index];
-  if (!IsLive(host) || host.role != PGST_ROLE_PRIMARY || host.foreign != 0) return std::nullopt;
-  // There is no other one to send writes to: to take it out, somebody has to insist.
-  if (host.maintenance != PGST_IN_SERVICE && host.forced != 0) return std::nullopt;
-  return index;
+// Where a timeline of the primary's history ends; nullptr when it is not known to be one.
+const PgstFork* ForkOf(const PgstSnapshot& snapshot, std::uint32_t timeline) {
+  if (snapshot.has_history == 0) return nullptr;
+  const PgstFork* const forks = snapshot.forks;
+  const PgstFork* const end = forks + std::min<std::uint32_t>(snapshot.fork_count, PGST_MAX_FORKS);
+  const PgstFork* const fork = std::find_if(
+      forks, end, [timeline](const PgstFork& known) { return known.timeline == timeline; });
+  return fork == end ? nullptr : fork;
+}
+
+// A server of this cluster that was seen on this timeline, and whose history is not the primary's.
+bool HasLostTimeline(const PgstSnapshot& snapshot, std::uint32_t timeline) {
+  const PgstHost* const hosts = snapshot.hosts;
+  return std::any_of(hosts, hosts + HostCount(snapshot), [timeline](const PgstHost& host) {
+    return host.timeline == timeline && host.foreign == 0 &&
+           (host.superseded != 0 || host.diverged != 0);
+  });
+}
+
+// Whether a position that is given with its timeline is one of the primary's history: kFound, kLost
+// or, where that cannot be told, kNone.
+Reason PlaceOf(const Wish& wish, const PgstSnapshot& snapshot,
+               std::optional<std::uint32_t> primary) {
+  if (wish.min_lsn == kNoLsn || !wish.min_lsn_timeline) return Reason::kFound;
+  const std::uint32_t newest = primary ? snapshot.hosts[*primary].timeline : 0;
+  if (newest == 0) return Reason::kNone;
+  const std::uint32_t timeline = *wish.min_lsn_timeline;
+  if (timeline == newest) return Reason::kFound;
+  // The numbers of timelines rise, so it is not in the history. But a promotion that was not
+  // noticed here so far looks the same, and of that one nothing is lost.
+  if (timeline > newest) {
+    return HasLostTimeline(snapshot, timeline) ? Reason::kLost : Reason::kNone;
+  }
+  if (snapshot.has_history == 0) return Reason::kNone;
+  const PgstFork* const fork = ForkOf(snapshot, timeline);
+  if (fork != nullptr) return wish.min_lsn <= fork->end ? Reason::kFound : Reason::kLost;
+  return snapshot.history_from <= timeline ? Reason::kLost : Reason::kNone;
 }
 
 Terms TermsOf(const Wish& wish, const RouteRule& rule, const PgstSnapshot& snapshot,
@@ -96,6 +128,8 @@ Terms TermsOf(const Wish& wish, const RouteRule& rule, const PgstSnapshot& snaps
   terms.either = rule.either;
   terms.min_lsn = wish.min_lsn;
   terms.timeline = primary ? snapshot.hosts[*primary].timeline : snapshot.newest_timeline;
+  terms.in_history = wish.min_lsn_timeline && *wish.min_lsn_timeline != terms.timeline;
+  if (terms.in_history) terms.timeline = *wish.min_lsn_timeline;
   return terms;
 }
 
@@ -104,21 +138,34 @@ bool Within(std::optional<std::uint64_t> limit, std::uint8_t known, std::uint64_
   return !limit || (known != 0 && lag <= *limit);
 }
 
+// Whether the timeline is the primary's or one that led to it, and not older than the one that the
+// position is of.
+bool FollowsFrom(const PgstHost& host, const Terms& terms, const PgstSnapshot& snapshot) {
+  if (host.timeline == 0 || host.timeline < terms.timeline) return false;
+  if (host.timeline == snapshot.hosts[snapshot.primary].timeline) return true;
+  // Who has replayed more of an old timeline than the primary took over has something else.
+  const PgstFork* const fork = ForkOf(snapshot, host.timeline);
+  return fork != nullptr && host.lsn <= fork->end;
+}
+
 // A higher number on another timeline is another history, not a later position.
-bool HasReached(const PgstHost& host, const Terms& terms) {
+bool HasReached(const PgstHost& host, const Terms& terms, const PgstSnapshot& snapshot) {
   if (terms.min_lsn == kNoLsn) return true;
   if (host.has_lsn == 0 || host.lsn < terms.min_lsn) return false;
+  if (terms.in_history) return FollowsFrom(host, terms, snapshot);
   return host.timeline == 0 || terms.timeline == 0 || host.timeline == terms.timeline;
 }
 
 // A second primary, the loser of a split brain, is not a standby: its reads are of a history that
-// will be thrown away.
-bool IsEligible(const PgstHost& host, const Terms& terms) {
-  if (!IsLive(host) || host.role != PGST_ROLE_STANDBY || host.foreign != 0) return false;
+// will be thrown away, as are those of a standby that has diverged.
+bool IsEligible(const PgstHost& host, const Terms& terms, const PgstSnapshot& snapshot) {
+  if (!IsLive(host) || host.role != PGST_ROLE_STANDBY) return false;
+  if (host.foreign != 0 || host.diverged != 0) return false;
   if (host.maintenance != PGST_IN_SERVICE || !(host.weight > 0)) return false;
   const bool by_time = Within(terms.max_lag_ms, host.has_lag_ms, host.lag_ms);
   const bool by_bytes = Within(terms.max_lag_bytes, host.has_lag_bytes, host.lag_bytes);
-  return (terms.either ? by_time || by_bytes : by_time && by_bytes) && HasReached(host, terms);
+  return (terms.either ? by_time || by_bytes : by_time && by_bytes) &&
+         HasReached(host, terms, snapshot);
 }
 
 bool SameLabel(const char (&a)[PGST_LABEL_SIZE], const char (&b)[PGST_LABEL_SIZE]) {
@@ -148,7 +195,7 @@ std::optional<Group> BestGroup(const PgstSnapshot& snapshot, const Terms& terms,
   std::optional<Group> best;
   for (std::uint32_t i = 0; i < HostCount(snapshot); ++i) {
     const PgstHost& host = snapshot.hosts[i];
-    if (!IsEligible(host, terms)) continue;
+    if (!IsEligible(host, terms, snapshot)) continue;
     const int rank = RankOf(host, snapshot);
     if (best && rank > best->rank) continue;
     if (!best || rank < best->rank) {
@@ -177,7 +224,7 @@ std::uint32_t WeightedHost(const PgstSnapshot& snapshot, const Terms& terms, con
   std::uint32_t last = group.first;
   for (std::uint32_t i = group.first; i < HostCount(snapshot); ++i) {
     const PgstHost& host = snapshot.hosts[i];
-    if (!IsEligible(host, terms) || RankOf(host, snapshot) != group.rank) continue;
+    if (!IsEligible(host, terms, snapshot) || RankOf(host, snapshot) != group.rank) continue;
     upper += host.weight;
     if (point < upper) return i;
     last = i;
@@ -189,7 +236,7 @@ std::optional<std::uint32_t> FreshestStandby(const PgstSnapshot& snapshot, const
   std::optional<std::uint32_t> best;
   for (std::uint32_t i = 0; i < HostCount(snapshot); ++i) {
     const PgstHost& host = snapshot.hosts[i];
-    if (!IsEligible(host, terms)) continue;
+    if (!IsEligible(host, terms, snapshot)) continue;
     if (best) {
       const PgstHost& leader = snapshot.hosts[*best];
       const bool same_health = host.state == leader.state;
@@ -225,7 +272,21 @@ Reason Usability(const PgstSnapshot& snapshot, MonoUs poller_alive, MonoUs now) 
 
 bool IsFresh(const PgstSnapshot& snapshot, MonoUs poller_alive, MonoUs now) {
   return snapshot.layout == PGST_SNAPSHOT_LAYOUT && poller_alive > 0 &&
-         now - poller_alive <= snapshot.stale_after;
+         now - poller_alive <= snapshot.stale_after &&
+         now - snapshot.made_mono <= snapshot.stale_after;
+}
+
+// Trusts the index no further than the host it points to bears out.
+std::optional<std::uint32_t> NamedPrimary(const PgstSnapshot& snapshot) {
+  if (snapshot.primary < 0) return std::nullopt;
+  const auto index = static_cast<std::uint32_t>(snapshot.primary);
+  if (index >= HostCount(snapshot)) return std::nullopt;
+  const PgstHost& host = snapshot.hosts[index];
+  if (!IsLive(host) || host.role != PGST_ROLE_PRIMARY) return std::nullopt;
+  if (host.foreign != 0 || host.superseded != 0) return std::nullopt;
+  // There is no other one to send writes to: to take it out, somebody has to insist.
+  if (host.maintenance != PGST_IN_SERVICE && host.forced != 0) return std::nullopt;
+  return index;
 }
 
 Choice Choose(const PgstSnapshot& snapshot, const Wish& wish, Cursor cursor, MonoUs poller_alive,
@@ -235,8 +296,10 @@ Choice Choose(const PgstSnapshot& snapshot, const Wish& wish, Cursor cursor, Mon
   choice.reason = Usability(snapshot, poller_alive, now);
   if (choice.reason != Reason::kFound) return choice;
 
-  const std::optional<std::uint32_t> primary = ChosenPrimary(snapshot);
+  const std::optional<std::uint32_t> primary = NamedPrimary(snapshot);
   if (wish.route != Route::kMaster) {
+    choice.reason = PlaceOf(wish, snapshot, primary);
+    if (choice.reason != Reason::kFound) return choice;
     const RouteRule& rule = kRules[static_cast<std::size_t>(wish.route)];
     ChooseStandby(snapshot, TermsOf(wish, rule, snapshot, primary), rule, choice);
     if (choice.host) return choice;

@@ -41,6 +41,7 @@ class Topology {
     get().layout = PGST_SNAPSHOT_LAYOUT;
     get().ready = 1;
     get().primary = -1;
+    get().made_mono = kNow;
     get().stale_after = kStaleAfter;
     get().sync_max_lag_ms = 1000;
     get().sync_max_lag_bytes = 1000000;
@@ -155,6 +156,22 @@ TEST(Choose, EveryRouteInEveryTopology) {
        Reason::kFound, 0, Reason::kFallback, 0},
       {"the standby is of another cluster", [](Topology& t) { t.host(1).foreign = 1; },
        Reason::kFound, 0, Reason::kFallback, 0},
+      {"the standby has diverged", [](Topology& t) { t.host(1).diverged = 1; }, Reason::kFound, 0,
+       Reason::kFallback, 0},
+      {"the standby has diverged and misses checks",
+       [](Topology& t) {
+         t.host(1).diverged = 1;
+         t.host(1).state = PGST_STATE_SUSPECT;
+       },
+       Reason::kFound, 0, Reason::kFallback, 0},
+      {"the other host is a superseded primary",
+       [](Topology& t) {
+         t.host(1).role = PGST_ROLE_PRIMARY;
+         t.host(1).superseded = 1;
+       },
+       Reason::kFound, 0, Reason::kFallback, 0},
+      {"the primary's index points to a superseded one",
+       [](Topology& t) { t.host(0).superseded = 1; }, Reason::kNone, -1, Reason::kFound, 1},
       {"the other host is a second primary",
        [](Topology& t) { t.host(1).role = PGST_ROLE_PRIMARY; }, Reason::kFound, 0,
        Reason::kFallback, 0},
@@ -299,6 +316,151 @@ TEST(Choose, PositionsCountOnlyOnThePrimarysTimeline) {
           << c.situation << ", route " << static_cast<int>(route);
     }
   }
+}
+
+// The primary is on timeline 4. Of its history: 1 ended at 100, 2 at 200 and 4 began there, so 3 is
+// somebody else's.
+Topology AfterFailovers() {
+  Topology topology;
+  topology.AddPrimary().timeline = 4;
+  topology.get().has_history = 1;
+  topology.get().history_from = 1;
+  topology.get().fork_count = 2;
+  topology.get().forks[0] = {100, 1, 0};
+  topology.get().forks[1] = {200, 2, 0};
+  return topology;
+}
+
+// What a standby on `timeline` that has replayed up to `lsn` gets of a wish for `min_lsn` of
+// timeline `asked`.
+TEST(Choose, APositionWithItsTimelineIsHeldAgainstThePrimarysHistory) {
+  struct Case {
+    const char* situation;
+    std::uint32_t asked;
+    Lsn min_lsn;
+    std::uint32_t timeline;
+    Lsn lsn;
+    Reason reason;
+  };
+  const Case cases[] = {
+      {"the primary's timeline, reached", 4, 500, 4, 500, Reason::kFound},
+      {"the primary's timeline, one byte short", 4, 500, 4, 499, Reason::kFallback},
+      {"the primary's timeline, far on on an old one", 4, 150, 2, 200, Reason::kFallback},
+      {"the primary's timeline, the standby's is not known", 4, 500, 0, 500, Reason::kFound},
+      {"an old timeline, the standby follows the primary", 2, 200, 4, 300, Reason::kFound},
+      {"an old timeline, the standby is still on it", 2, 150, 2, 150, Reason::kFound},
+      {"the same, one byte short", 2, 150, 2, 149, Reason::kFallback},
+      {"the same, up to the fork", 2, 200, 2, 200, Reason::kFound},
+      {"the same, beyond the fork: it has something else", 2, 200, 2, 201, Reason::kFallback},
+      {"an older timeline, the standby is on one between", 1, 100, 2, 150, Reason::kFound},
+      {"an older timeline, the standby is on the primary's", 1, 50, 4, 300, Reason::kFound},
+      {"the standby is on an older one than the position", 2, 90, 1, 95, Reason::kFallback},
+      {"the standby is on one that is not of the history", 2, 150, 3, 300, Reason::kFallback},
+      {"the standby is on a newer one than the primary", 2, 150, 5, 300, Reason::kFallback},
+      {"the standby's timeline is not known", 2, 150, 0, 300, Reason::kFallback},
+      {"beyond the fork", 2, 201, 4, 300, Reason::kLost},
+      {"beyond the fork, and the standby has it", 2, 201, 2, 201, Reason::kLost},
+      {"beyond an older fork, with a number that others have", 1, 101, 4, 300, Reason::kLost},
+      {"of no timeline of the history", 3, 50, 3, 60, Reason::kLost},
+      {"no position is no condition", 3, kNoLsn, 4, 300, Reason::kFound},
+      {"of a timeline that is newer than the primary's", 5, 50, 4, 300, Reason::kNone},
+  };
+  for (const Case& c : cases) {
+    Topology topology = AfterFailovers();
+    PgstHost& standby = topology.AddStandby();
+    standby.timeline = c.timeline;
+    standby.lsn = c.lsn;
+    for (Route route : kReadRoutes) {
+      Wish wish = Ask(route);
+      wish.min_lsn = c.min_lsn;
+      wish.min_lsn_timeline = c.asked;
+      const Choice choice = topology.Once(wish);
+      const std::string where =
+          std::string(c.situation) + ", route " + std::to_string(static_cast<int>(route));
+      EXPECT_EQ(choice.reason, c.reason) << where;
+      EXPECT_EQ(choice.host.has_value(),
+                c.reason == Reason::kFound || c.reason == Reason::kFallback)
+          << where;
+      EXPECT_EQ(choice.next_cursor != topology.cursor(),
+                c.reason == Reason::kFound && route != Route::kMostSyncByBytes)
+          << where;
+    }
+    Wish master = Ask(Route::kMaster);
+    master.min_lsn = c.min_lsn;
+    master.min_lsn_timeline = c.asked;
+    EXPECT_EQ(topology.Once(master).host, 0u) << c.situation;
+  }
+}
+
+// A position of timeline `asked`, with a standby that is on the primary's and far on.
+TEST(Choose, WhatIsNotKnownOfTheHistoryIsNotCalledLost) {
+  struct Case {
+    const char* situation;
+    void (*change)(Topology&);
+    std::uint32_t asked;
+    Lsn min_lsn;
+    Reason reason;
+  };
+  const Case cases[] = {
+      {"no history", [](Topology& t) { t.get().has_history = 0; }, 2, 150, Reason::kNone},
+      {"no history, but the primary's own timeline", [](Topology& t) { t.get().has_history = 0; },
+       4, 150, Reason::kFound},
+      {"a history that begins later", [](Topology& t) { t.get().history_from = 4; }, 3, 150,
+       Reason::kNone},
+      {"a history that begins with it", [](Topology& t) { t.get().history_from = 3; }, 3, 150,
+       Reason::kLost},
+      {"no primary", [](Topology& t) { t.get().primary = -1; }, 2, 150, Reason::kNone},
+      {"no primary, also not for the timeline it had", [](Topology& t) { t.get().primary = -1; }, 4,
+       150, Reason::kNone},
+      {"a primary that is superseded", [](Topology& t) { t.host(0).superseded = 1; }, 4, 150,
+       Reason::kNone},
+      {"a primary whose timeline is not known", [](Topology& t) { t.host(0).timeline = 0; }, 2, 150,
+       Reason::kNone},
+      {"more forks than there is room for", [](Topology& t) { t.get().fork_count = 4000000000; }, 1,
+       100, Reason::kFound},
+      {"a newer timeline, of a primary that is superseded",
+       [](Topology& t) {
+         PgstHost& other = t.AddHost(PGST_ROLE_PRIMARY);
+         other.timeline = 5;
+         other.superseded = 1;
+       },
+       5, 150, Reason::kLost},
+      {"a newer timeline, of a standby that has diverged",
+       [](Topology& t) {
+         PgstHost& other = t.AddStandby();
+         other.timeline = 5;
+         other.diverged = 1;
+       },
+       5, 150, Reason::kLost},
+      {"a newer timeline, of another cluster",
+       [](Topology& t) {
+         PgstHost& other = t.AddHost(PGST_ROLE_PRIMARY);
+         other.timeline = 5;
+         other.superseded = other.foreign = 1;
+       },
+       5, 150, Reason::kNone},
+  };
+  for (const Case& c : cases) {
+    Topology topology = AfterFailovers();
+    topology.AddStandby().timeline = 4;
+    c.change(topology);
+    Wish wish = Ask(Route::kReplica);
+    wish.min_lsn = c.min_lsn;
+    wish.min_lsn_timeline = c.asked;
+    EXPECT_EQ(topology.Once(wish).reason, c.reason) << c.situation;
+  }
+}
+
+TEST(Choose, AStandbyThatHasDivergedHasNoPositionOfTheHistory) {
+  Topology topology = AfterFailovers();
+  PgstHost& standby = topology.AddStandby();
+  standby.timeline = 2;
+  standby.lsn = 180;
+  standby.diverged = 1;
+  Wish wish = Ask(Route::kReplica);
+  wish.min_lsn = 150;
+  wish.min_lsn_timeline = 2;
+  EXPECT_EQ(topology.Once(wish).reason, Reason::kFallback);
 }
 
 TEST(Choose, WithoutMinLsnNeitherPositionNorTimelineMatters) {
@@ -651,6 +813,21 @@ TEST(Usable, OnlyASnapshotThatIsReadyAndAPollerThatIsAlive) {
       }
     }
   }
+}
+
+// A poller may live and judge nothing: without memory, say.
+TEST(Usable, OnlyWhatWasJudgedLately) {
+  Topology topology = Cluster(1);
+  const auto after = [&](std::int64_t age) {
+    topology.get().made_mono = kNow - age;
+    EXPECT_EQ(IsFresh(topology.get(), kNow, kNow),
+              topology.Once(Ask(Route::kMaster)).reason == Reason::kFound);
+    return topology.Once(Ask(Route::kReplica)).reason;
+  };
+  EXPECT_EQ(after(-9), Reason::kFound);
+  EXPECT_EQ(after(kStaleAfter), Reason::kFound);
+  EXPECT_EQ(after(kStaleAfter + 1), Reason::kStale);
+  EXPECT_EQ(after(3600 * kUsPerSecond), Reason::kStale);
 }
 
 TEST(Usable, PollerThatNeverLivedIsStaleEvenOnAMachineThatHasJustStarted) {
