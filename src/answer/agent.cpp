@@ -124,6 +124,7 @@ std::string ReplyOfPrimary(const AgentWish& wish) {
 
 std::string ReplyOfReplica(const World& world, const AgentWish& wish) {
   if (wish.role == Wanted::kPrimary) return Refuse(wish.refusal, "replica");
+  if (HasDiverged(world)) return Refuse(wish.refusal, TextOf(Complaint::kDiverged));
   if (!wish.limit_bytes) return Ready(100);
   const std::uint64_t limit = *wish.limit_bytes;
   const std::optional<std::uint64_t> lag = LagBehindLeader(world, world.node.replayed);

@@ -51,7 +51,7 @@ class Check : public Service {
   Traffic& traffic_;
   Kept cluster_;
   Kept host_metrics_;
-  Kept page_hosts_;
+  Kept page_hosts_{Kept::Ages::kTold};
 };
 
 // For SQL: the HTTP code that GET <path> would get, and the agent line for a command, without its

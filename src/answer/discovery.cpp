@@ -4,6 +4,7 @@
 #include "answer/discovery.hpp"
 
 #include <iterator>
+#include <limits>
 #include <utility>
 
 #include "answer/host_json.hpp"
@@ -12,6 +13,7 @@
 #include "answer/parameters.hpp"
 #include "answer/standing.hpp"
 #include "base/lsn.hpp"
+#include "base/number.hpp"
 
 namespace pg_status {
 namespace {
@@ -32,6 +34,8 @@ enum class Outcome : std::uint8_t {
   kNoHostGiven,
   kUnknownHost,
   kNobody,   // no host fulfils the wish
+  kLost,     // nobody does: what it wants to read is of a history that is not the primary's
+  kUntold,   // or perhaps not: it cannot be told
   kOk,       // there is nothing more to it
   kVersion,  // from here on with a body of its own
   kHost,
@@ -43,6 +47,7 @@ struct Fixed {
   int status;
   std::string_view json;  // the body of the HTTP answer, whatever Accept says; "" none
   std::string_view line;
+  std::string_view reason = {};  // of X-Pg-Status-Reason; "" none
 };
 
 // In the order of Outcome.
@@ -64,6 +69,8 @@ constexpr Fixed kFixed[] = {
      "error Get parameter 'host' wasn't passed\n"},
     /* kUnknownHost */ {404, "", "\n"},
     /* kNobody      */ {404, "", "\n"},
+    /* kLost        */ {404, "", "\n", "lost"},
+    /* kUntold      */ {404, "", "\n", "unknown"},
 };
 
 static_assert(std::size(kFixed) == static_cast<std::size_t>(Outcome::kOk));
@@ -112,12 +119,28 @@ int StatusOf(Outcome outcome) {
   return outcome < Outcome::kOk ? kFixed[static_cast<std::size_t>(outcome)].status : 200;
 }
 
-// False: there is such a parameter, and it is not an LSN.
-bool ReadLsn(const Request& request, std::string_view name, Lsn& to) {
-  const std::optional<std::string_view> text = request.Parameter(name);
+// "2" of "2:0/5000148"; nullopt: it is no timeline.
+std::optional<std::uint32_t> ParseTimeline(std::string_view text) {
+  const std::optional<std::uint64_t> number = ParseUint64(text);
+  if (!number || *number == 0 || *number > std::numeric_limits<std::uint32_t>::max()) {
+    return std::nullopt;
+  }
+  return static_cast<std::uint32_t>(*number);
+}
+
+// min_lsn=0/5000148, or min_lsn=2:0/5000148 with its timeline. False: there is such a parameter,
+// and it is neither.
+bool ReadMinLsn(const Request& request, Wish& wish) {
+  std::optional<std::string_view> text = request.Parameter("min_lsn");
   if (!text) return true;
+  const std::size_t colon = text->find(':');
+  if (colon != std::string_view::npos) {
+    wish.min_lsn_timeline = ParseTimeline(text->substr(0, colon));
+    if (!wish.min_lsn_timeline) return false;
+    text->remove_prefix(colon + 1);
+  }
   const std::optional<Lsn> lsn = ParseLsn(*text);
-  to = lsn.value_or(kNoLsn);
+  wish.min_lsn = lsn.value_or(kNoLsn);
   return lsn.has_value();
 }
 
@@ -126,20 +149,24 @@ bool ReadLsn(const Request& request, std::string_view name, Lsn& to) {
 Outcome ReadWish(const Request& request, Wish& wish) {
   if (!ReadNumber(request, "lag_ms", wish.lag_ms)) return Outcome::kBadLagMs;
   if (!ReadNumber(request, "lag_bytes", wish.lag_bytes)) return Outcome::kBadLagBytes;
-  if (!ReadLsn(request, "min_lsn", wish.min_lsn)) return Outcome::kBadMinLsn;
+  if (!ReadMinLsn(request, wish)) return Outcome::kBadMinLsn;
   return Outcome::kOk;
 }
 
 // What a choice without a host means.
-Outcome OutcomeOf(Reason reason) {
+Outcome OutcomeOf(Reason reason, const Wish& wish) {
   switch (reason) {
     case Reason::kNotReady:
       return Outcome::kNotReady;
     case Reason::kStale:
       return Outcome::kStale;
+    case Reason::kLost:
+      return Outcome::kLost;
+    case Reason::kNone:
+      if (wish.min_lsn != kNoLsn && wish.min_lsn_timeline) return Outcome::kUntold;
+      break;
     case Reason::kFound:
     case Reason::kFallback:
-    case Reason::kNone:
       break;
   }
   return Outcome::kNobody;
@@ -150,7 +177,7 @@ Outcome OutcomeOf(Reason reason) {
 Outcome Readiness(const World& world) {
   const Reason reason =
       Choose(*world.snapshot, Wish{}, Cursor{}, world.poller_alive, world.now).reason;
-  const Outcome outcome = OutcomeOf(reason);
+  const Outcome outcome = OutcomeOf(reason, Wish{});
   return outcome == Outcome::kNobody ? Outcome::kOk : outcome;
 }
 
@@ -158,32 +185,35 @@ using Generation = std::optional<std::uint64_t>;
 
 // An answer from its fields to its end. generation: nullopt where it is not told.
 void AppendRest(std::string_view content_type, std::string_view allow, Generation generation,
-                std::string_view body, std::string& out) {
+                std::string_view body, std::string& out, std::string_view reason = {}) {
   HeadFields fields;
   fields.port = PortWord(Port::kDiscovery);
   fields.content_type = content_type;
   fields.content_length = body.size();
   fields.allow = allow;
   fields.generation = generation;
+  fields.reason = reason;
   AppendFields(fields, out);
   out.append(body);
 }
 
 void AppendAnswer(int status, Persistence persistence, std::string_view content_type,
-                  std::string_view body, std::string& out, Generation generation = std::nullopt) {
+                  std::string_view body, std::string& out, Generation generation = std::nullopt,
+                  std::string_view reason = {}) {
   AppendStatus(status, persistence, out);
   AppendRest(body.empty() ? std::string_view() : content_type, status == 405 ? "GET" : "",
-             generation, body, out);
+             generation, body, out, reason);
 }
 
 void AppendFixed(Outcome outcome, bool wants_json, Persistence persistence, Generation generation,
                  std::string& out) {
   const Fixed& fixed = kFixed[static_cast<std::size_t>(outcome)];
   // The one answer whose body depends on what the client likes to read.
-  const bool says_nobody = outcome == Outcome::kNobody && wants_json;
+  const bool nobody =
+      outcome == Outcome::kNobody || outcome == Outcome::kLost || outcome == Outcome::kUntold;
   if (outcome == Outcome::kHasBody) persistence = Persistence::kClose;
-  AppendAnswer(fixed.status, persistence, kJsonType, says_nobody ? kNobodyJson : fixed.json, out,
-               generation);
+  AppendAnswer(fixed.status, persistence, kJsonType,
+               nobody && wants_json ? kNobodyJson : fixed.json, out, generation, fixed.reason);
 }
 
 void AppendOk(Persistence persistence, std::string_view rest, std::string& out) {
@@ -239,7 +269,7 @@ Discovery::Finding Discovery::FindHost(const Request& request, Route route,
   if (choice.host && *choice.host < HostCount(*world_.snapshot)) {
     return {Outcome::kHost, *choice.host};
   }
-  return {OutcomeOf(choice.reason)};
+  return {OutcomeOf(choice.reason, wish)};
 }
 
 Discovery::Finding Discovery::FindStatus(const Request& request) const {
@@ -286,7 +316,7 @@ void Discovery::AnswerHttp(const Request& request, bool close, std::string& out)
       break;
     case Outcome::kHostStatus:
       scratch_.clear();
-      AppendHostStatus(world_.snapshot->hosts[finding.host], MadeWall(world_), scratch_);
+      AppendHostStatus(world_.snapshot->hosts[finding.host], AnswerWall(world_), scratch_);
       AppendAnswer(200, persistence, kJsonType, scratch_, out);
       break;
     default:
@@ -321,7 +351,7 @@ void Discovery::AnswerLine(const Request& request, std::string& out) {
       }));
       break;
     case Outcome::kHostStatus:
-      AppendHostStatus(world_.snapshot->hosts[finding.host], MadeWall(world_), out);
+      AppendHostStatus(world_.snapshot->hosts[finding.host], AnswerWall(world_), out);
       out.push_back('\n');
       break;
     case Outcome::kNotFound:
@@ -368,7 +398,7 @@ const Discovery::KeptAnswer& Discovery::NameOf(std::uint32_t host, bool json) {
 
 const Discovery::KeptAnswer& Discovery::HostList() {
   return Update(host_list_, kJsonType, world_.generation, [this](std::string& body) {
-    AppendHostList(*world_.snapshot, MadeWall(world_), body);
+    AppendHostList(*world_.snapshot, AnswerWall(world_), body);
   });
 }
 

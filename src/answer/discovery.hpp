@@ -74,7 +74,7 @@ class Discovery : public Service {
   const std::string version_;
   Traffic& traffic_;
   std::vector<KeptNames> names_;  // one per host
-  KeptAnswer host_list_;
+  KeptAnswer host_list_{Kept(Kept::Ages::kTold)};
   Kept host_table_;
   std::string scratch_;  // a body that is not kept
 };

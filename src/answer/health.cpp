@@ -48,8 +48,9 @@ constexpr ComplaintRule kComplaints[] = {
     /* kInvalidWait      */ {400, "Invalid wait"},
     /* kInvalidGeneration */ {400, "Invalid generation"},
     /* kInvalidSince     */ {400, "Invalid since"},
+    /* kDiverged         */ {503, "diverged"},
 };
-static_assert(std::size(kComplaints) == static_cast<std::size_t>(Complaint::kInvalidSince) + 1);
+static_assert(std::size(kComplaints) == static_cast<std::size_t>(Complaint::kDiverged) + 1);
 
 const ComplaintRule& RuleOf(Complaint complaint) {
   return kComplaints[static_cast<std::size_t>(complaint)];
@@ -178,7 +179,7 @@ void ExamineLag(const World& world, Lsn position, std::uint64_t limit, Finding& 
 
 void ExamineStandby(const World& world, const Request& request, Standbys wanted,
                     std::optional<std::uint64_t> limit, Finding& finding) {
-  finding.complaint = ComplaintOfSync(world, wanted);
+  finding.complaint = HasDiverged(world) ? Complaint::kDiverged : ComplaintOfSync(world, wanted);
   if (finding.complaint != Complaint::kNone) return;
   const std::optional<std::string_view> state = request.Parameter("replication_state");
   if (state && *state != ReplicationState(world.node)) {
@@ -241,7 +242,9 @@ void ExamineReadiness(const World& world, const Request& request, Finding& findi
   }
   if (finding.complaint != Complaint::kNone || node.state == NodeState::kPrimary) return;
 
-  if (!node.streaming) {
+  if (HasDiverged(world)) {
+    finding.complaint = Complaint::kDiverged;
+  } else if (!node.streaming) {
     finding.complaint = Complaint::kNotStreaming;
   } else if (!limit) {
     finding.complaint = Complaint::kLagUnknown;

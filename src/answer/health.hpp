@@ -38,6 +38,7 @@ enum class Complaint : std::uint8_t {
   kInvalidWait,
   kInvalidGeneration,
   kInvalidSince,
+  kDiverged,
 };
 
 int CodeOf(Complaint complaint);

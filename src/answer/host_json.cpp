@@ -46,9 +46,9 @@ void WriteState(const PgstHost& host, JsonWriter& json) {
 
 // Ours, after all of the others. The system identifier is a text because many readers of JSON take
 // every number for a double.
-void WriteMore(const PgstHost& host, WallUs made_wall, JsonWriter& json) {
+void WriteMore(const PgstHost& host, WallUs answer_wall, JsonWriter& json) {
   const std::uint64_t system = host.system_identifier;
-  const std::optional<std::uint64_t> age_ms = AgeMs(host.last_success_wall, made_wall);
+  const std::optional<std::uint64_t> age_ms = AgeMs(host.last_success_wall, answer_wall);
   json.Text("role", RoleWord(host.role));
   json.Text("state", StateWord(host));
   json.NumberOrNull("timeline", host.timeline != 0, host.timeline);
@@ -58,14 +58,16 @@ void WriteMore(const PgstHost& host, WallUs made_wall, JsonWriter& json) {
   json.Number("votes_up", host.votes_up);
   json.Number("votes_down", host.votes_down);
   json.Flag("unreachable_here", host.unreachable_here != 0);
+  json.Flag("diverged", host.diverged != 0);
+  json.Flag("superseded", host.superseded != 0);
   json.Flag("maintenance", host.maintenance != PGST_IN_SERVICE);
   json.TextOrNull("maintenance_reason", FixedText(host.maintenance_reason));
 }
 
-void WriteStatus(const PgstHost& host, WallUs made_wall, JsonWriter& json) {
+void WriteStatus(const PgstHost& host, WallUs answer_wall, JsonWriter& json) {
   WritePlace(host, json);
   WriteState(host, json);
-  WriteMore(host, made_wall, json);
+  WriteMore(host, answer_wall, json);
 }
 
 }  // namespace
@@ -78,9 +80,14 @@ std::string_view RoleWord(std::uint8_t role) { return WordOf(kRoleWords, role); 
 
 std::string_view LivenessWord(std::uint8_t state) { return WordOf(kStateWords, state); }
 
+bool IsDiverged(const PgstHost& host) {
+  const bool live = host.state == PGST_STATE_UP || host.state == PGST_STATE_SUSPECT;
+  return live && host.role == PGST_ROLE_STANDBY && host.diverged != 0;
+}
+
 std::string_view StateWord(const PgstHost& host) {
   if (host.maintenance != PGST_IN_SERVICE) return "maintenance";
-  return LivenessWord(host.state);
+  return IsDiverged(host) ? "diverged" : LivenessWord(host.state);
 }
 
 std::string_view HostName(const PgstHost& host) { return FixedText(host.name); }
@@ -98,21 +105,21 @@ void AppendNamedHost(const PgstHost& host, std::string& out) {
   json.End();
 }
 
-void AppendHostStatus(const PgstHost& host, WallUs made_wall, std::string& out) {
+void AppendHostStatus(const PgstHost& host, WallUs answer_wall, std::string& out) {
   JsonWriter json(out);
   json.Begin();
-  WriteStatus(host, made_wall, json);
+  WriteStatus(host, answer_wall, json);
   json.End();
 }
 
-void AppendHostList(const PgstSnapshot& snapshot, WallUs made_wall, std::string& out) {
+void AppendHostList(const PgstSnapshot& snapshot, WallUs answer_wall, std::string& out) {
   JsonWriter json(out);
   json.BeginList();
   const PgstHost* const hosts = snapshot.hosts;
   for (std::uint32_t i = 0; i < HostCount(snapshot); ++i) {
     json.Begin();
     json.Text("host", HostName(hosts[i]));
-    WriteStatus(hosts[i], made_wall, json);
+    WriteStatus(hosts[i], answer_wall, json);
     json.End();
   }
   json.EndList();

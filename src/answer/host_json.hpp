@@ -28,8 +28,11 @@ std::string_view RoleWord(std::uint8_t role);
 // "up", "suspect", "down" or "unknown", for a PgstState.
 std::string_view LivenessWord(std::uint8_t state);
 
-// The same for a host; "maintenance" where an operator wants it so, whatever was
-// found out.
+// Whether it is a live standby whose history is not the primary's.
+bool IsDiverged(const PgstHost& host);
+
+// The same for a host; "maintenance" where an operator wants it so, whatever was found out, and
+// "diverged" instead of "up" and "suspect" where it is.
 std::string_view StateWord(const PgstHost& host);
 
 // How long ago, in milliseconds; nullopt: it never happened, or the time is not known. The wall
@@ -42,11 +45,11 @@ void AppendNamedHost(const PgstHost& host, std::string& out);
 // The same for when there is no host to name.
 inline constexpr std::string_view kNobodyJson = R"({"host":null,"dc":null,"geo":null})";
 
-// Appends the object of one host without its name. `made_wall`: when the snapshot was made, which
-// ages are told as of; 0 unknown.
-void AppendHostStatus(const PgstHost& host, WallUs made_wall, std::string& out);
+// Appends the object of one host without its name. `answer_wall`: the moment that ages are counted
+// up to, on the clock of the snapshot (AnswerWall() of standing.hpp); 0 unknown.
+void AppendHostStatus(const PgstHost& host, WallUs answer_wall, std::string& out);
 
 // Appends the array of all hosts in configured order, each with its name as the first key.
-void AppendHostList(const PgstSnapshot& snapshot, WallUs made_wall, std::string& out);
+void AppendHostList(const PgstSnapshot& snapshot, WallUs answer_wall, std::string& out);
 
 }  // namespace pg_status

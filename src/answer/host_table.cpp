@@ -80,7 +80,9 @@ std::string NoteOf(const PgstHost& host, bool known) {
   if (!known) return note;
   if (host.self != 0) add("this server");
   if (host.foreign != 0) add("of another cluster");
-  if (host.role == PGST_ROLE_PRIMARY && host.primary == 0 && host.foreign == 0) {
+  if (host.superseded != 0) {
+    add("superseded");
+  } else if (host.role == PGST_ROLE_PRIMARY && host.primary == 0 && host.foreign == 0) {
     add("not the primary that is named");
   }
   if (host.unreachable_here != 0) add("only this node cannot reach it");

@@ -82,6 +82,7 @@ void AppendFields(const HeadFields& fields, std::string& out) {
     AppendNumber(*fields.generation, out);
     out.append("\r\n");
   }
+  AppendField("X-Pg-Status-Reason: ", fields.reason, out);
   if (!fields.policy.empty()) {
     AppendField("Content-Security-Policy: ", fields.policy, out);
     out.append("X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n");

@@ -42,6 +42,7 @@ struct HeadFields {
   std::optional<std::size_t> content_length = 0;
   std::string_view allow;                                  // the methods, with status 405; "" none
   std::optional<std::uint64_t> generation = std::nullopt;  // of changes; nullopt: not told
+  std::string_view reason;  // why nobody is named, in a word; "" not told
   std::string_view policy;  // Content-Security-Policy of what a browser shows; "" none
 };
 

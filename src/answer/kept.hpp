@@ -1,5 +1,6 @@
 // Answers that speak of the hosts alone are the same for as long as the snapshot is, and hosts
-// change far less often than they are asked for: so such texts are written once and kept.
+// change far less often than they are asked for: so such texts are written once and kept. Those
+// that tell ages grow old by themselves, and are kept for as long as these are the same.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +17,17 @@ namespace pg_status {
 
 class Kept {
  public:
-  // Brings the text up to date: when it is of another snapshot, it is what `write` appends.
+  // Whether the text says how long ago something was, in milliseconds.
+  enum class Ages : std::uint8_t { kNone, kTold };
+
+  explicit Kept(Ages ages = Ages::kNone) : ages_(ages) {}
+
+  // Brings the text up to date: when it is of another snapshot, or of another millisecond and tells
+  // ages, it is what `write` appends.
   template <typename Write>
   const std::string& Update(const World& world, Write write) {
     const Stamp now = {world.snapshot->generation, world.snapshot->made_mono, world.generation,
-                       IsFresh(world)};
+                       ages_ == Ages::kTold ? world.now / kUsPerMs : 0, IsFresh(world)};
     if (stamp_ == now) return text_;
     // The stamp is put on last: what running out of memory left unfinished must not count as
     // written.
@@ -39,14 +46,16 @@ class Kept {
     std::uint64_t generation;
     MonoUs made_mono;       // a poller that was started anew may count its generations anew
     std::uint64_t changes;  // the number of an event comes a moment after the snapshot
+    std::int64_t ms;        // of the answer, where that matters
     bool fresh;             // the same snapshot says less once it is too old
 
     bool operator==(const Stamp& other) const {
       return generation == other.generation && made_mono == other.made_mono &&
-             changes == other.changes && fresh == other.fresh;
+             changes == other.changes && ms == other.ms && fresh == other.fresh;
     }
   };
 
+  Ages ages_;
   std::optional<Stamp> stamp_;  // nullopt: never written
   std::string text_;
 };

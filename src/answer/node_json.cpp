@@ -164,6 +164,7 @@ void WriteMajority(const World& world, JsonWriter& json) {
     json.Null("quorum");
   }
   json.Flag("fenced", world.node.state == NodeState::kFenced);
+  json.TextOrNull("fence_cause", FenceCauseWord(OwnFenceCause(world)));
 }
 
 void WriteOwn(const World& world, std::string_view version, PgstRole role, JsonWriter& json) {
@@ -171,10 +172,13 @@ void WriteOwn(const World& world, std::string_view version, PgstRole role, JsonW
   json.Text("version", version);
   WriteLag(world, role, json);
   json.TextOrNull("primary", PrimaryName(world));
+  json.TextOrNull("primary_reason", PrimaryReason(world));
   if (IsFresh(world)) {
     json.Flag("split_brain", world.snapshot->split_brain != 0);
+    json.Flag("diverged", HasDiverged(world));
   } else {
     json.Null("split_brain");
+    json.Null("diverged");
   }
   WriteMajority(world, json);
   const PgstOrder* const order = OwnMaintenance(world);
@@ -189,10 +193,13 @@ void WriteOwn(const World& world, std::string_view version, PgstRole role, JsonW
 
 // ---- the cluster ------------------------------------------------------------------------------
 
-// A host of another cluster has no role in this one.
+constexpr std::string_view kLeader = "leader";
+constexpr std::string_view kSuperseded = "superseded";
+
+// A host of another cluster has no role in this one. There is one leader, as readers expect.
 std::string_view MemberRole(const PgstHost& host, bool fresh) {
   if (!fresh || host.foreign != 0) return "unknown";
-  if (host.role == PGST_ROLE_PRIMARY) return "leader";
+  if (host.role == PGST_ROLE_PRIMARY) return host.primary != 0 ? kLeader : kSuperseded;
   if (host.role != PGST_ROLE_STANDBY) return "unknown";
   const std::string_view sync = FixedText(host.sync_state);
   if (sync == "sync") return "sync_standby";
@@ -203,6 +210,7 @@ std::string_view MemberState(const PgstHost& host, bool fresh) {
   if (fresh && host.state == PGST_STATE_DOWN) return "down";
   const bool live = host.state == PGST_STATE_UP || host.state == PGST_STATE_SUSPECT;
   if (!fresh || !live) return "unknown";
+  if (IsDiverged(host)) return "diverged";
   if (host.role != PGST_ROLE_STANDBY || host.has_streaming == 0) return "running";
   return host.streaming != 0 ? "streaming" : "in archive recovery";
 }
@@ -216,8 +224,8 @@ void WriteMember(const PgstHost& host, bool fresh, JsonWriter& json) {
   json.Text("host", FixedText(host.hostname));
   json.Number("port", static_cast<std::uint64_t>(std::max(host.port, 0)));
   if (host.timeline != 0) json.Number("timeline", host.timeline);
-  if (role != "leader") {
-    if (fresh && host.has_lag_bytes != 0) {
+  if (role != kLeader) {
+    if (fresh && host.has_lag_bytes != 0 && role != kSuperseded) {
       json.Number("lag", host.lag_bytes);
     } else {
       json.Text("lag", "unknown");
@@ -258,6 +266,7 @@ void AppendCluster(const World& world, std::string& out) {
     WriteMember(hosts[i], fresh, json);
   }
   json.EndList();
+  json.TextOrNull("primary_reason", PrimaryReason(world));
   json.Text("scope", FixedText(world.node.cluster_name));
   json.End();
 }

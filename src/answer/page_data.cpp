@@ -72,6 +72,7 @@ void WriteCluster(const World& world, bool fresh, JsonWriter& json) {
   json.TextOrNull("cluster", FixedText(world.node.cluster_name));
   WriteNode(world, json);
   json.TextOrNull("primary", primary == nullptr ? std::string_view() : HostName(*primary));
+  json.TextOrNull("primary_reason", PrimaryReason(world));
   if (fresh) {
     json.Flag("split_brain", snapshot.split_brain != 0);
   } else {
@@ -79,6 +80,7 @@ void WriteCluster(const World& world, bool fresh, JsonWriter& json) {
   }
   WriteQuorum(world, json);
   json.Flag("fence", world.fence);
+  json.TextOrNull("fence_cause", FenceCauseWord(OwnFenceCause(world)));
   json.Begin("limits");
   json.Number("lag_ms", snapshot.sync_max_lag_ms);
   json.Number("lag_bytes", snapshot.sync_max_lag_bytes);
@@ -132,14 +134,16 @@ void WriteReplication(const PgstHost& host, bool fresh, JsonWriter& json) {
   json.TextOrNull("lsn", live && host.has_lsn != 0 ? FormatLsn(host.lsn) : std::string());
 }
 
-void WriteHost(const PgstHost& host, bool fresh, WallUs made_wall, JsonWriter& json) {
-  const std::optional<std::uint64_t> age_ms = AgeMs(host.last_success_wall, made_wall);
+void WriteHost(const PgstHost& host, bool fresh, WallUs answer_wall, JsonWriter& json) {
+  const std::optional<std::uint64_t> age_ms = AgeMs(host.last_success_wall, answer_wall);
   json.Begin();
   WriteEntry(host, json);
   json.Text("state", fresh ? LivenessWord(host.state) : LivenessWord(PGST_STATE_UNKNOWN));
   json.Text("role", RoleWord(fresh ? host.role : std::uint8_t{PGST_ROLE_UNKNOWN}));
   json.Flag("primary", fresh && host.primary != 0);
   json.Flag("foreign", host.foreign != 0);
+  json.Flag("diverged", fresh && IsDiverged(host));
+  json.Flag("superseded", fresh && host.superseded != 0);
   WriteReplication(host, fresh, json);
   json.NumberOrNull("timeline", host.timeline != 0, host.timeline);
   json.NumberOrNull("votes_up", fresh, host.votes_up);
@@ -245,7 +249,7 @@ void AppendPageHosts(const World& world, std::string& out) {
   const PgstHost* const hosts = snapshot.hosts;
   JsonWriter json(out);
   json.BeginList();
-  for (std::uint32_t i = 0; i < count; ++i) WriteHost(hosts[i], fresh, MadeWall(world), json);
+  for (std::uint32_t i = 0; i < count; ++i) WriteHost(hosts[i], fresh, AnswerWall(world), json);
   json.EndList();
 }
 

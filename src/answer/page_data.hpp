@@ -34,8 +34,8 @@ struct PageReader {
   std::optional<std::uint64_t> since;       // the columns before this one
 };
 
-// Appends the list of hosts: the part that is long, and the same for everybody while the snapshot
-// is.
+// Appends the list of hosts: the part that is long, and the same for everybody who asks at the same
+// moment.
 void AppendPageHosts(const World& world, std::string& out);
 
 // Appends the object; `hosts` is that list. What cannot be had right now is null, and the

@@ -15,7 +15,7 @@ enum class NodeState : std::uint8_t {
   kPrimary,   // recovery is over
   kStandby,   // a hot standby that accepts connections
   kStopping,  // a smart shutdown was requested: no new sessions
-  kFenced,    // recovery is over, but no majority is in sight, and such a primary is to keep away
+  kFenced,    // recovery is over, but another may be the primary, and such a one is to keep away
 };
 
 // "MASTER\n", "STANDBY\n", "STARTING\n", "STOPPING\n" or "FENCED\n"; "MAINT\n" in maintenance,

@@ -2,6 +2,8 @@
 #include "answer/standing.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <iterator>
 
 #include "answer/host_json.hpp"
 #include "base/fixed_text.hpp"
@@ -25,6 +27,24 @@ constexpr SyncWord kSyncWords[] = {
     {"async", SyncState::kAsync},
     {"potential", SyncState::kAsync},
 };
+
+// In the order of PgstFenceCause.
+constexpr std::string_view kFenceWords[] = {"", "no_majority", "unreachable", "successor",
+                                            "outvoted"};
+static_assert(std::size(kFenceWords) == std::size_t{PGST_FENCE_OUTVOTED} + 1);
+
+// A successor is seen, or it is not; what a majority sees or says takes one that can be.
+bool Counts(PgstFenceCause cause, const MajorityView& view) {
+  return cause == PGST_FENCE_SUCCESSOR || (cause != PGST_FENCE_NONE && view.possible);
+}
+
+// Two of the same node's answers must not contradict each other: whoever names another primary is
+// none.
+bool NamesAnother(const World& world) {
+  const std::optional<std::uint32_t> named = NamedPrimary(*world.snapshot);
+  if (!named || world.snapshot->hosts[*named].self != 0) return false;
+  return SelfHost(world) != nullptr;
+}
 
 // Positions of another timeline cannot be compared: one of an older timeline is of a history that
 // this node has left, and of a newer one this node has nothing yet.
@@ -50,6 +70,11 @@ WallUs MadeWall(const World& world) {
   return world.wall_now == 0 ? 0 : world.wall_now - (world.now - world.snapshot->made_mono);
 }
 
+WallUs AnswerWall(const World& world) {
+  const PgstSnapshot& snapshot = *world.snapshot;
+  return snapshot.made_wall == 0 ? 0 : snapshot.made_wall + (world.now - snapshot.made_mono);
+}
+
 const PgstHost* SelfHost(const World& world) {
   const PgstSnapshot& snapshot = *world.snapshot;
   if (!IsPublished(snapshot)) return nullptr;
@@ -64,7 +89,14 @@ const PgstHost* ChosenPrimary(const World& world) {
   const PgstSnapshot& snapshot = *world.snapshot;
   if (!IsFresh(world) || snapshot.primary < 0) return nullptr;
   const auto index = static_cast<std::uint32_t>(snapshot.primary);
-  return index < HostCount(snapshot) ? snapshot.hosts + index : nullptr;
+  if (index >= HostCount(snapshot) || snapshot.hosts[index].superseded != 0) return nullptr;
+  return snapshot.hosts + index;
+}
+
+std::string_view PrimaryReason(const World& world) {
+  const PgstSnapshot& snapshot = *world.snapshot;
+  if (!IsFresh(world) || snapshot.ready == 0) return {};
+  return FixedText(snapshot.primary_reason);
 }
 
 // By the age of the judgement, not by the poller's sign of life: a poller that is being started
@@ -87,11 +119,26 @@ MajorityView MajorityOf(const World& world) {
 }
 
 // A primary that knows nothing yet sees no majority: it may have been started on the wrong side.
+PgstFenceCause FenceCauseOf(const World& world) {
+  const MajorityView view = MajorityOf(world);
+  if (!view.known) return PGST_FENCE_NO_MAJORITY;
+  const std::uint8_t told = world.snapshot->fence_cause;
+  const auto cause =
+      static_cast<PgstFenceCause>(std::min<std::uint8_t>(told, std::uint8_t{PGST_FENCE_OUTVOTED}));
+  if (Counts(cause, view)) return cause;
+  if (view.possible && !view.in_sight) return PGST_FENCE_NO_MAJORITY;
+  return NamesAnother(world) ? PGST_FENCE_SUCCESSOR : PGST_FENCE_NONE;
+}
+
+PgstFenceCause OwnFenceCause(const World& world) {
+  return world.node.state == NodeState::kFenced ? FenceCauseOf(world) : PGST_FENCE_NONE;
+}
+
+std::string_view FenceCauseWord(PgstFenceCause cause) { return kFenceWords[cause]; }
+
 NodeState Fenced(NodeState state, const World& world) {
   if (state != NodeState::kPrimary || !world.fence) return state;
-  const MajorityView view = MajorityOf(world);
-  const bool free = view.known && (view.in_sight || !view.possible);
-  return free ? state : NodeState::kFenced;
+  return FenceCauseOf(world) == PGST_FENCE_NONE ? state : NodeState::kFenced;
 }
 
 const PgstOrder* OwnMaintenance(const World& world) {
@@ -133,6 +180,11 @@ SyncState OwnSyncState(const World& world) {
   return SyncState::kUnknown;
 }
 
+bool HasDiverged(const World& world) {
+  const PgstHost* const self = IsFresh(world) ? SelfHost(world) : nullptr;
+  return self != nullptr && self->diverged != 0 && OwnRole(world.node) == PGST_ROLE_STANDBY;
+}
+
 std::string_view ReplicationState(const NodeFacts& node) {
   if (OwnRole(node) != PGST_ROLE_STANDBY) return {};
   return node.streaming ? "streaming" : "in archive recovery";
@@ -141,7 +193,7 @@ std::string_view ReplicationState(const NodeFacts& node) {
 std::optional<std::uint64_t> LagBehindLeader(const World& world, Lsn position) {
   const NodeFacts& node = world.node;
   const Lsn told = std::max(PolledLeaderLsn(world), node.latest_end);
-  if (position == kNoLsn || IsLeftBehind(world)) return std::nullopt;
+  if (position == kNoLsn || IsLeftBehind(world) || HasDiverged(world)) return std::nullopt;
   // Before a WAL receiver has received anything its position is the one it asked to start from,
   // which says nothing of a leader.
   if (told == kNoLsn && node.received <= position) return std::nullopt;

@@ -21,9 +21,13 @@ bool IsPublished(const PgstSnapshot& snapshot);
 // Whether the snapshot may be believed. If not, nothing of it but names and settings is used.
 bool IsFresh(const World& world);
 
-// When the snapshot was made, on the wall clock. As of that moment an answer that is kept and one
-// that is not say the same; 0 when the time is not known.
+// When the snapshot was made, on the wall clock as it is now; 0 when the time is not known.
 WallUs MadeWall(const World& world);
+
+// The moment of this answer, on the wall clock as it was when the snapshot was made: ages of what
+// the snapshot has times of are counted up to here, and no step of the clock since then changes
+// them. 0 when the snapshot has no time.
+WallUs AnswerWall(const World& world);
 
 // The entry of this server among the hosts; nullptr when it is not among them, or not yet found.
 // Who it is stays true when the snapshot is old.
@@ -31,6 +35,9 @@ const PgstHost* SelfHost(const World& world);
 
 // The primary of the whole cluster as the poller chose it; nullptr when none is in sight.
 const PgstHost* ChosenPrimary(const World& world);
+
+// Why it is that one, or why it is nobody: a sentence; "" when that is not known.
+std::string_view PrimaryReason(const World& world);
 
 // What this node sees of the voting nodes (judge/quorum.hpp has who they are).
 struct MajorityView {
@@ -42,6 +49,16 @@ struct MajorityView {
   std::uint32_t majority = 0;  // how many it takes
 };
 MajorityView MajorityOf(const World& world);
+
+// Why this server would have to keep away from load balancers, were it a primary and
+// pg_status.fence on; PGST_FENCE_NONE when nothing speaks against it. That nothing is known of the
+// others lately is the same as to see no majority.
+PgstFenceCause FenceCauseOf(const World& world);
+
+// The same of a primary that is fenced; PGST_FENCE_NONE of any other server. And its word, such as
+// "no_majority"; "" for PGST_FENCE_NONE.
+PgstFenceCause OwnFenceCause(const World& world);
+std::string_view FenceCauseWord(PgstFenceCause cause);
 
 // kFenced for a primary that is to keep away; else `state`.
 NodeState Fenced(NodeState state, const World& world);
@@ -57,11 +74,14 @@ PgstRole OwnRole(const NodeFacts& node);
 enum class SyncState : std::uint8_t { kUnknown, kSync, kQuorum, kAsync };
 SyncState OwnSyncState(const World& world);
 
+// Whether this server is a standby whose history is not the primary's, as far as is known lately.
+bool HasDiverged(const World& world);
+
 // As Patroni has it; "" on a primary and while nothing is known.
 std::string_view ReplicationState(const NodeFacts& node);
 
 // How far `position` of this standby is behind the newest position known of its leader; nullopt
-// when one of the two is not known.
+// when one of the two is not known, or they are of two histories.
 std::optional<std::uint64_t> LagBehindLeader(const World& world, Lsn position);
 
 }  // namespace pg_status

@@ -99,6 +99,7 @@ class CheckScene {
     snapshot.ready = 1;
     snapshot.stale_after = kStaleAfter;
     snapshot.made_mono = kNow - 250 * kUsPerMs;
+    snapshot.made_wall = kWallNow - 250 * kUsPerMs;
     snapshot.live_primaries = 1;
     snapshot.sync_max_lag_bytes = 1000;
     snapshot.newest_lsn = kNewest;

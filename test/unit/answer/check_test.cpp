@@ -775,6 +775,61 @@ TEST(CheckCode, WhatIsNoPathIsABadRequest) {
   EXPECT_EQ(CodeIn(scene, std::string(100000, 'x')), 400);
 }
 
+// ---- another history --------------------------------------------------------------------------
+
+// What accepts a standby does not accept this one, whatever else is asked; what asks whether the
+// server runs is none the wiser.
+TEST(CheckDiverged, NoPathForStandbysPasses) {
+  for (const PathRow& row : kPathRows) {
+    CheckScene well = CheckScene::OnReplica();
+    CheckScene scene = CheckScene::OnReplica();
+    for (CheckScene* one : {&well, &scene}) one->SetSyncState("sync");
+    scene.host(1).diverged = 1;
+    const std::string_view path = row.path;
+    const bool is_no_question = path == "/health" || path == "/liveness" || path == "/patroni" ||
+                                path == "/node" || path == "/cluster" || path == "/metrics" ||
+                                path == "/ui" || path == "/ui/data";
+    EXPECT_EQ(CodeIn(scene, path), is_no_question ? CodeIn(well, path) : 503) << path;
+  }
+}
+
+TEST(CheckDiverged, TheComplaintSaysSo) {
+  CheckScene scene = CheckScene::OnReplica();
+  scene.host(1).diverged = 1;
+  for (const char* command : {"replica", "replica?lag=10MB", "read-only", "sync", "async", "quorum",
+                              "readiness", "agent?role=replica", "agent?role=any",
+                              "agent?role=replica&lag=10MB", "replica?replication_state=x"}) {
+    EXPECT_EQ(AgentReply(scene.world(), command), "down # diverged") << command;
+  }
+  EXPECT_EQ(AgentReply(scene.world(), "agent?role=replica&down=drain"), "up drain");
+  EXPECT_EQ(AgentReply(scene.world(), "agent?role=replica&down=maint"), "up maint # diverged");
+  EXPECT_EQ(AgentReply(scene.world(), "agent"), "down # replica");
+  EXPECT_EQ(AgentReply(scene.world(), "primary"), "down # replica");
+  EXPECT_EQ(CodeIn(scene, "/replica?lag=abc"), 400);
+}
+
+TEST(CheckDiverged, IsForStandbysWhosePollerKnows) {
+  CheckScene promoted = CheckScene::OnPrimary();
+  promoted.host(0).diverged = 1;
+  EXPECT_EQ(CodeIn(promoted, "/primary"), 200);
+  EXPECT_EQ(CodeIn(promoted, "/read-only"), 200);
+  CheckScene other = CheckScene::OnReplica();
+  other.host(2).diverged = 1;
+  EXPECT_EQ(CodeIn(other, "/replica"), 200);
+  CheckScene stale = CheckScene::OnReplica();
+  stale.host(1).diverged = 1;
+  stale.MakeStale();
+  EXPECT_EQ(CodeIn(stale, "/replica"), 200);
+}
+
+TEST(CheckDiverged, AnOperatorsWordGoesFirst) {
+  CheckScene scene = CheckScene::OnReplica();
+  scene.host(1).diverged = 1;
+  scene.Detach("b", "to be rebuilt");
+  EXPECT_EQ(AgentReply(scene.world(), "replica"), "up maint # to be rebuilt");
+  EXPECT_EQ(AgentReply(scene.world(), "agent?role=replica"), "up maint # to be rebuilt");
+}
+
 // ---- a majority -------------------------------------------------------------------------------
 
 TEST(CheckFence, KeepsAPrimaryAwayThatSeesNoMajority) {
@@ -820,11 +875,96 @@ TEST(CheckFence, IsForPrimariesWithoutAMajorityOnly) {
   }
 }
 
+// Who is named is another one, on a server that stands in the list itself.
+void NameAnother(CheckScene& scene) {
+  scene.snapshot().primary = 1;
+  scene.host(1).role = PGST_ROLE_PRIMARY;
+  scene.host(1).primary = 1;
+  scene.host(0).primary = 0;
+}
+
+TEST(CheckFence, HearsWhatItIsTold) {
+  struct Case {
+    const char* situation;
+    void (*change)(CheckScene&);
+    std::uint32_t voters;
+    PgstFenceCause cause;
+  };
+  constexpr auto kNothing = [](CheckScene&) {};
+  const Case cases[] = {
+      {"nothing", kNothing, 3, PGST_FENCE_NONE},
+      {"no majority", [](CheckScene& s) { s.snapshot().fence_cause = PGST_FENCE_NO_MAJORITY; }, 3,
+       PGST_FENCE_NO_MAJORITY},
+      {"unreachable", [](CheckScene& s) { s.snapshot().fence_cause = PGST_FENCE_UNREACHABLE; }, 3,
+       PGST_FENCE_UNREACHABLE},
+      {"a successor", [](CheckScene& s) { s.snapshot().fence_cause = PGST_FENCE_SUCCESSOR; }, 3,
+       PGST_FENCE_SUCCESSOR},
+      {"outvoted", [](CheckScene& s) { s.snapshot().fence_cause = PGST_FENCE_OUTVOTED; }, 3,
+       PGST_FENCE_OUTVOTED},
+      {"what has no name yet", [](CheckScene& s) { s.snapshot().fence_cause = 200; }, 3,
+       PGST_FENCE_OUTVOTED},
+      {"another one is named", NameAnother, 3, PGST_FENCE_SUCCESSOR},
+      {"another one was named, and is down",
+       [](CheckScene& s) {
+         NameAnother(s);
+         s.host(1).state = PGST_STATE_DOWN;
+       },
+       3, PGST_FENCE_NONE},
+      {"nobody is named", [](CheckScene& s) { s.snapshot().primary = -1; }, 3, PGST_FENCE_NONE},
+      {"another one is named, and this server is not in the list",
+       [](CheckScene& s) {
+         NameAnother(s);
+         s.host(0).self = 0;
+       },
+       3, PGST_FENCE_NONE},
+      // of two nodes none can be outvoted, but one can see that another took over
+      {"two nodes, nothing", kNothing, 2, PGST_FENCE_NONE},
+      {"two nodes, no majority",
+       [](CheckScene& s) { s.snapshot().fence_cause = PGST_FENCE_NO_MAJORITY; }, 2,
+       PGST_FENCE_NONE},
+      {"two nodes, unreachable",
+       [](CheckScene& s) { s.snapshot().fence_cause = PGST_FENCE_UNREACHABLE; }, 2,
+       PGST_FENCE_NONE},
+      {"two nodes, outvoted", [](CheckScene& s) { s.snapshot().fence_cause = PGST_FENCE_OUTVOTED; },
+       2, PGST_FENCE_NONE},
+      {"two nodes, a successor",
+       [](CheckScene& s) { s.snapshot().fence_cause = PGST_FENCE_SUCCESSOR; }, 2,
+       PGST_FENCE_SUCCESSOR},
+      {"two nodes, another one is named", NameAnother, 2, PGST_FENCE_SUCCESSOR},
+      {"two nodes, another cause, and another one is named",
+       [](CheckScene& s) {
+         NameAnother(s);
+         s.snapshot().fence_cause = PGST_FENCE_OUTVOTED;
+       },
+       2, PGST_FENCE_SUCCESSOR},
+  };
+  for (const Case& c : cases) {
+    CheckScene scene = CheckScene::OnPrimary();
+    c.change(scene);
+    scene.SeeVoters(c.voters, c.voters, true);
+    const bool fenced = c.cause != PGST_FENCE_NONE;
+    EXPECT_EQ(scene.node().state, fenced ? NodeState::kFenced : NodeState::kPrimary) << c.situation;
+    EXPECT_EQ(OwnFenceCause(scene.world()), c.cause) << c.situation;
+    EXPECT_EQ(AgentReply(scene.world(), "agent"), fenced ? "down # fenced" : "up ready 100%")
+        << c.situation;
+    CheckScene off = CheckScene::OnPrimary();
+    c.change(off);
+    off.SeeVoters(c.voters, c.voters, false);
+    EXPECT_EQ(CodeIn(off, "/primary"), 200) << c.situation;
+    CheckScene replica = CheckScene::OnReplica();
+    c.change(replica);
+    replica.SeeVoters(c.voters, c.voters, true);
+    EXPECT_EQ(replica.node().state, NodeState::kStandby) << c.situation;
+    EXPECT_EQ(OwnFenceCause(replica.world()), PGST_FENCE_NONE) << c.situation;
+  }
+}
+
 TEST(CheckFence, WithoutKnowledgeThereIsNoMajority) {
   CheckScene unpublished = CheckScene::OnPrimary();
   unpublished.Unpublish();
   unpublished.SeeVoters(3, 3, true);
   EXPECT_EQ(CodeIn(unpublished, "/primary"), 503);
+  EXPECT_EQ(OwnFenceCause(unpublished.world()), PGST_FENCE_NO_MAJORITY);
 
   CheckScene old = CheckScene::OnPrimary();
   old.snapshot().made_mono = CheckScene::kNow - old.snapshot().stale_after - 1;

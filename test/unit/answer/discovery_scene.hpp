@@ -99,6 +99,7 @@ class DiscoveryScene {
     snapshot().primary = 0;
     snapshot().generation = 1;
     snapshot().made_mono = kNow - 250 * kUsPerMs;
+    snapshot().made_wall = kWallNow - 250 * kUsPerMs;
     snapshot().stale_after = kStaleAfter;
     snapshot().sync_max_lag_ms = 1000;
     snapshot().sync_max_lag_bytes = 1000000;

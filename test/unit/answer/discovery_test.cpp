@@ -402,6 +402,8 @@ TEST(DiscoveryReadiness, GoingStaleStopsAnswersThatWereGivenBefore) {
   EXPECT_EQ(scene.Http(Get("/master")).body, kStaleJson);
   EXPECT_EQ(scene.Http(Get("/hosts")).body, kStaleJson);
   scene.world().poller_alive = scene.world().now;
+  EXPECT_EQ(scene.Http(Get("/master")).body, kStaleJson) << "it lives, but has judged nothing";
+  scene.snapshot().made_mono = scene.world().now;
   EXPECT_EQ(scene.Http(Get("/master")).body, "p");
 }
 
@@ -413,17 +415,19 @@ TEST(DiscoveryParameters, Good) {
     const char* value;
     Wish wish;
   } kCases[] = {
-      {"lag_ms", "0", {Route::kMaster, 0, {}, kNoLsn}},
-      {"lag_ms", "1000", {Route::kMaster, 1000, {}, kNoLsn}},
-      {"lag_ms", "0007", {Route::kMaster, 7, {}, kNoLsn}},
-      {"lag_ms", "18446744073709551615", {Route::kMaster, kMax, {}, kNoLsn}},
-      {"lag_bytes", "0", {Route::kMaster, {}, 0, kNoLsn}},
-      {"lag_bytes", "18446744073709551615", {Route::kMaster, {}, kMax, kNoLsn}},
-      {"min_lsn", "0/3000060", {Route::kMaster, {}, {}, 0x3000060}},
-      {"min_lsn", "ab/CDef01", {Route::kMaster, {}, {}, 0xAB00CDEF01}},
-      {"min_lsn", "FFFFFFFF/FFFFFFFF", {Route::kMaster, {}, {}, kMax}},
-      {"min_lsn", "0/0", {Route::kMaster, {}, {}, kNoLsn}},
-      {"min_lsn", "00000000/00000000", {Route::kMaster, {}, {}, kNoLsn}},
+      {"lag_ms", "0", {Route::kMaster, 0, {}, kNoLsn, {}}},
+      {"lag_ms", "1000", {Route::kMaster, 1000, {}, kNoLsn, {}}},
+      {"lag_ms", "0007", {Route::kMaster, 7, {}, kNoLsn, {}}},
+      {"lag_ms", "18446744073709551615", {Route::kMaster, kMax, {}, kNoLsn, {}}},
+      {"lag_bytes", "0", {Route::kMaster, {}, 0, kNoLsn, {}}},
+      {"lag_bytes", "18446744073709551615", {Route::kMaster, {}, kMax, kNoLsn, {}}},
+      {"min_lsn", "0/3000060", {Route::kMaster, {}, {}, 0x3000060, {}}},
+      {"min_lsn", "ab/CDef01", {Route::kMaster, {}, {}, 0xAB00CDEF01, {}}},
+      {"min_lsn", "FFFFFFFF/FFFFFFFF", {Route::kMaster, {}, {}, kMax, {}}},
+      {"min_lsn", "1:0/3000060", {Route::kMaster, {}, {}, 0x3000060, 1}},
+      {"min_lsn", "1:0/0", {Route::kMaster, {}, {}, kNoLsn, 1}},
+      {"min_lsn", "0/0", {Route::kMaster, {}, {}, kNoLsn, {}}},
+      {"min_lsn", "00000000/00000000", {Route::kMaster, {}, {}, kNoLsn, {}}},
   };
   for (const char* path : kSelectors) {
     for (const auto& c : kCases) {
@@ -433,6 +437,7 @@ TEST(DiscoveryParameters, Good) {
       EXPECT_EQ(scene.wishes[0].lag_ms, c.wish.lag_ms) << path << c.value;
       EXPECT_EQ(scene.wishes[0].lag_bytes, c.wish.lag_bytes) << path << c.value;
       EXPECT_EQ(scene.wishes[0].min_lsn, c.wish.min_lsn) << path << c.value;
+      EXPECT_EQ(scene.wishes[0].min_lsn_timeline, c.wish.min_lsn_timeline) << path << c.value;
     }
   }
 }
@@ -442,10 +447,40 @@ TEST(DiscoveryParameters, Bad) {
                                " 1",    "1 ",  "abc", "1ms",
                                "0x10",  "1.5", "1e3", "18446744073709551616",
                                "1,000", "1/2", "\t1", "99999999999999999999999999"};
-  const char* kBadLsns[] = {"",      "0",    "/",           "0/",          "/0",
-                            "0/0/0", "0//0", "g/0",         "0x0/0",       "+1/0",
-                            " 0/1",  "0/1 ", "100000000/0", "0/100000000", "000000001/0",
-                            "-1/0",  "0\\0", "0/000000001"};
+  const char* kBadLsns[] = {"",
+                            "0",
+                            "/",
+                            "0/",
+                            "/0",
+                            "0/0/0",
+                            "0//0",
+                            "g/0",
+                            "0x0/0",
+                            "+1/0",
+                            " 0/1",
+                            "0/1 ",
+                            "100000000/0",
+                            "0/100000000",
+                            "000000001/0",
+                            "-1/0",
+                            "0\\0",
+                            "0/000000001",
+                            ":0/1",
+                            "0:0/1",
+                            "2:",
+                            "2:0",
+                            "2:/",
+                            "-2:0/1",
+                            "+2:0/1",
+                            " 2:0/1",
+                            "2 :0/1",
+                            "2: 0/1",
+                            "2:2:0/1",
+                            "0x2:0/1",
+                            "a:0/1",
+                            "4294967296:0/1",
+                            "2:0/1:2",
+                            "99999999999999999999:0/1"};
   const auto expect_bad = [](const char* path, const char* name, const char* value) {
     DiscoveryScene scene;
     for (const Request& request : {Get(path, {{name, value}}), GetJson(path, {{name, value}})}) {
@@ -462,6 +497,54 @@ TEST(DiscoveryParameters, Bad) {
     for (const char* value : kBadNumbers) expect_bad(path, "lag_bytes", value);
     for (const char* value : kBadLsns) expect_bad(path, "min_lsn", value);
   }
+}
+
+TEST(DiscoveryParameters, TheTimelineOfAPosition) {
+  for (const auto& [text, timeline] :
+       {std::pair("2:0/5000148", 2U), std::pair("4294967295:0/5000148", 4294967295U),
+        std::pair("007:00000000/5000148", 7U)}) {
+    DiscoveryScene scene;
+    scene.Http(Get("/replica", {{"min_lsn", text}}));
+    ASSERT_EQ(scene.wishes.size(), 1u) << text;
+    EXPECT_EQ(scene.wishes[0].min_lsn, Lsn{0x5000148}) << text;
+    EXPECT_EQ(scene.wishes[0].min_lsn_timeline, timeline) << text;
+  }
+}
+
+// The primary is on timeline 3, and took over timeline 1 up to 0/2000000.
+TEST(DiscoveryParameters, SaysWhyNobodyHasAPosition) {
+  DiscoveryScene scene;
+  scene.snapshot().has_history = 1;
+  scene.snapshot().history_from = 1;
+  scene.snapshot().fork_count = 1;
+  scene.snapshot().forks[0] = {0x2000000, 1, 0};
+  for (std::uint32_t i = 0; i < 3; ++i) scene.host(i).timeline = 3;
+  const auto reason = [&](const char* position) {
+    const Response text = scene.Http(Get("/replica", {{"min_lsn", position}}));
+    const Response json = scene.Http(GetJson("/sync_by_time", {{"min_lsn", position}}));
+    EXPECT_EQ(scene.Line("/replica", {{"min_lsn", position}}), text.body + "\n");
+    EXPECT_EQ(text.status, json.status);
+    EXPECT_EQ(text.Mentions("X-Pg-Status-Reason"), json.Mentions("X-Pg-Status-Reason"));
+    if (text.status == "200 OK") return std::string(text.body);
+    EXPECT_EQ(text.status, "404 Not Found");
+    EXPECT_EQ(text.body, "");
+    EXPECT_EQ(json.body, R"({"host":null,"dc":null,"geo":null})");
+    for (const char* word : {"lost", "unknown"}) {
+      if (text.Has(std::string("X-Pg-Status-Reason: ") + word)) return std::string(word);
+    }
+    return std::string("not told");
+  };
+  EXPECT_EQ(reason("1:0/2000000").substr(0, 1), "s");
+  EXPECT_EQ(reason("1:0/2000001"), "lost");
+  EXPECT_EQ(reason("2:0/1000000"), "lost");
+  EXPECT_EQ(reason("4:0/1000000"), "unknown");
+  scene.snapshot().has_history = 0;
+  EXPECT_EQ(reason("1:0/2000000"), "unknown");
+  EXPECT_EQ(reason("3:0/4000000"), "p");
+  EXPECT_EQ(reason("0/4000000"), "p");
+  scene.snapshot().primary = -1;
+  EXPECT_EQ(reason("3:0/2000000"), "unknown");
+  EXPECT_EQ(reason("0/4000000"), "not told");
 }
 
 TEST(DiscoveryParameters, FirstBadOneInTheOrderOfTheContract) {

@@ -67,7 +67,7 @@ TEST(HostJson, StandbyInFull) {
       R"({"dc":"east","geo":"eu","master":false,"alive":true,"possible_dead":false,)"
       R"("lag_ms":12,"sync_by_time":true,"lag_bytes":3400,"sync_by_bytes":true,)"
       R"("lsn":"16/B374D848","role":"standby","state":"up","timeline":7,)"
-      R"("system_identifier":"7301234567890123456","last_ok_ms":1500,"weight":1.0,"votes_up":0,"votes_down":0,"unreachable_here":false,"maintenance":false,"maintenance_reason":null})");
+      R"("system_identifier":"7301234567890123456","last_ok_ms":1500,"weight":1.0,"votes_up":0,"votes_down":0,"unreachable_here":false,"diverged":false,"superseded":false,"maintenance":false,"maintenance_reason":null})");
 }
 
 TEST(HostJson, PrimaryIsNeverBehind) {
@@ -82,7 +82,7 @@ TEST(HostJson, PrimaryIsNeverBehind) {
       R"({"dc":"east","geo":"eu","master":true,"alive":true,"possible_dead":false,)"
       R"("lag_ms":0,"sync_by_time":true,"lag_bytes":0,"sync_by_bytes":true,)"
       R"("lsn":"0/3000060","role":"primary","state":"up","timeline":7,)"
-      R"("system_identifier":"7301234567890123456","last_ok_ms":1500,"weight":1.0,"votes_up":0,"votes_down":0,"unreachable_here":false,"maintenance":false,"maintenance_reason":null})");
+      R"("system_identifier":"7301234567890123456","last_ok_ms":1500,"weight":1.0,"votes_up":0,"votes_down":0,"unreachable_here":false,"diverged":false,"superseded":false,"maintenance":false,"maintenance_reason":null})");
 }
 
 // A primary that was not chosen (split brain) is a primary, but not the master.
@@ -110,6 +110,40 @@ TEST(HostJson, ThreeStatesAreToldApart) {
     EXPECT_TRUE(Contains(StatusOf(host), c.flags)) << StatusOf(host);
     EXPECT_TRUE(Contains(StatusOf(host), std::string(R"("state":")") + c.word + '"'));
   }
+}
+
+// An operator's word goes first, then whether it answers at all.
+TEST(HostJson, ALiveStandbyThatHasDivergedIsCalledSo) {
+  const struct {
+    PgstState state;
+    PgstRole role;
+    PgstMaintenance maintenance;
+    const char* word;
+  } kCases[] = {
+      {PGST_STATE_UP, PGST_ROLE_STANDBY, PGST_IN_SERVICE, "diverged"},
+      {PGST_STATE_SUSPECT, PGST_ROLE_STANDBY, PGST_IN_SERVICE, "diverged"},
+      {PGST_STATE_DOWN, PGST_ROLE_STANDBY, PGST_IN_SERVICE, "down"},
+      {PGST_STATE_UNKNOWN, PGST_ROLE_STANDBY, PGST_IN_SERVICE, "unknown"},
+      {PGST_STATE_UP, PGST_ROLE_PRIMARY, PGST_IN_SERVICE, "up"},
+      {PGST_STATE_UP, PGST_ROLE_STANDBY, PGST_DRAIN, "maintenance"},
+  };
+  for (const auto& c : kCases) {
+    PgstHost host = Standby();
+    host.state = static_cast<std::uint8_t>(c.state);
+    host.role = static_cast<std::uint8_t>(c.role);
+    host.maintenance = static_cast<std::uint8_t>(c.maintenance);
+    host.diverged = 1;
+    EXPECT_TRUE(Contains(StatusOf(host), std::string(R"("state":")") + c.word + '"')) << c.word;
+    EXPECT_TRUE(Contains(StatusOf(host), R"("diverged":true,"superseded":false)")) << c.word;
+  }
+}
+
+TEST(HostJson, ASupersededPrimaryIsToldByAFlag) {
+  PgstHost host = Standby();
+  host.role = PGST_ROLE_PRIMARY;
+  host.superseded = 1;
+  EXPECT_TRUE(Contains(StatusOf(host), R"("role":"primary","state":"up")"));
+  EXPECT_TRUE(Contains(StatusOf(host), R"("diverged":false,"superseded":true)"));
 }
 
 TEST(HostJson, SuspectKeepsItsLastValues) {
@@ -145,7 +179,7 @@ TEST(HostJson, HostThatNeverAnswered) {
       R"({"dc":null,"geo":null,"master":false,"alive":false,"possible_dead":true,)"
       R"("lag_ms":null,"sync_by_time":false,"lag_bytes":null,"sync_by_bytes":false,)"
       R"("lsn":null,"role":"unknown","state":"unknown","timeline":null,)"
-      R"("system_identifier":null,"last_ok_ms":null,"weight":0.0,"votes_up":0,"votes_down":0,"unreachable_here":false,"maintenance":false,"maintenance_reason":null})");
+      R"("system_identifier":null,"last_ok_ms":null,"weight":0.0,"votes_up":0,"votes_down":0,"unreachable_here":false,"diverged":false,"superseded":false,"maintenance":false,"maintenance_reason":null})");
   EXPECT_EQ(NameOf(host), R"({"host":"db9","dc":null,"geo":null})");
 }
 

@@ -49,6 +49,21 @@ TEST(HostTable, ShowsWhatIsWrong) {
       "only this node cannot reach it\n");
 }
 
+TEST(HostTable, ShowsWhoseHistoryHasLost) {
+  CheckScene scene = CheckScene::OnPrimary();
+  scene.host(1).diverged = 1;
+  scene.host(1).has_lag_ms = scene.host(1).has_lag_bytes = 0;
+  scene.host(2).role = PGST_ROLE_PRIMARY;
+  scene.host(2).superseded = 1;
+  EXPECT_EQ(Table(scene),
+            "host  role     state      lag  lag (bytes)  lsn      timeline  sync   upstream  note\n"
+            "a     primary  up        0 ms          0 B  0/F4240         3  -      -         this "
+            "server\n"
+            "b     standby  diverged     ?            ?  0/F4240         3  async  -\n"
+            "c     primary  up        0 ms          0 B  0/F4240         3  async  -         "
+            "superseded\n");
+}
+
 TEST(HostTable, WithoutNewsOnlyNamesAndOrdersAreTold) {
   CheckScene scene = CheckScene::OnPrimary();
   scene.host(1).maintenance = PGST_DRAIN;

@@ -309,6 +309,18 @@ TEST(Metrics, SaysSplitBrain) {
   EXPECT_EQ(ValueOf(scene, "split_brain"), "1");
 }
 
+TEST(Metrics, SaysWhoseHistoryHasLost) {
+  CheckScene scene = CheckScene::OnPrimary();
+  scene.host(1).diverged = 1;
+  scene.host(2).superseded = 1;
+  EXPECT_EQ(ValueOf(scene, "host_diverged{host=\"a\"}"), "0");
+  EXPECT_EQ(ValueOf(scene, "host_diverged{host=\"b\"}"), "1");
+  EXPECT_EQ(ValueOf(scene, "host_superseded{host=\"b\"}"), "0");
+  EXPECT_EQ(ValueOf(scene, "host_superseded{host=\"c\"}"), "1");
+  scene.MakeStale();
+  EXPECT_EQ(ValueOf(scene, "host_diverged{host=\"b\"}"), "none");
+}
+
 TEST(Metrics, LabelValuesAreEscaped) {
   CheckScene scene = CheckScene::OnPrimary();
   CopyFixedText(scene.host(0).dc, "a\"b\\c");

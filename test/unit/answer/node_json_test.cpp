@@ -49,7 +49,8 @@ TEST(NodeJson, OfAPrimary) {
       R"("dcs_last_seen":1784883599,"database_system_identifier":"7300000000000000001",)"
       R"("patroni":{"version":"1.0.0","scope":"main","name":"a"},)"
       R"("pg_status":{"version":"1.0.0","lag_bytes":0,"lag_ms":0,"primary":"a",)"
-      R"("split_brain":false,"quorum":null,"fenced":false,"maintenance":false,"maintenance_reason":null,"polled_ms":250}})");
+      R"("primary_reason":null,"split_brain":false,"diverged":false,"quorum":null,)"
+      R"("fenced":false,"fence_cause":null,"maintenance":false,"maintenance_reason":null,"polled_ms":250}})");
 }
 
 TEST(NodeJson, OfAReplica) {
@@ -66,7 +67,8 @@ TEST(NodeJson, OfAReplica) {
       R"("dcs_last_seen":1784883599,"database_system_identifier":"7300000000000000001",)"
       R"("patroni":{"version":"1.0.0","scope":"main","name":"b"},)"
       R"("pg_status":{"version":"1.0.0","lag_bytes":24,"lag_ms":7,"primary":"a",)"
-      R"("split_brain":false,"quorum":null,"fenced":false,"maintenance":false,"maintenance_reason":null,"polled_ms":250}})");
+      R"("primary_reason":null,"split_brain":false,"diverged":false,"quorum":null,)"
+      R"("fenced":false,"fence_cause":null,"maintenance":false,"maintenance_reason":null,"polled_ms":250}})");
 }
 
 TEST(NodeJson, ListsWhoStreamsFromThisNode) {
@@ -275,14 +277,15 @@ TEST(ClusterJson, ListsTheMembersInTheirOrder) {
   scene.host(2).lag_bytes = 77;
   std::string text;
   AppendCluster(scene.world(), text);
-  EXPECT_EQ(text,
-            R"({"members":[)"
-            R"({"name":"a","role":"leader","state":"running","host":"10.0.0.1","port":5432,)"
-            R"("timeline":3},)"
-            R"({"name":"b","role":"replica","state":"streaming","host":"10.0.0.2","port":5432,)"
-            R"("timeline":3,"lag":0},)"
-            R"({"name":"c","role":"sync_standby","state":"in archive recovery",)"
-            R"("host":"10.0.0.3","port":5432,"timeline":3,"lag":77}],"scope":"main"})");
+  EXPECT_EQ(
+      text,
+      R"({"members":[)"
+      R"({"name":"a","role":"leader","state":"running","host":"10.0.0.1","port":5432,)"
+      R"("timeline":3},)"
+      R"({"name":"b","role":"replica","state":"streaming","host":"10.0.0.2","port":5432,)"
+      R"("timeline":3,"lag":0},)"
+      R"({"name":"c","role":"sync_standby","state":"in archive recovery",)"
+      R"("host":"10.0.0.3","port":5432,"timeline":3,"lag":77}],"primary_reason":null,"scope":"main"})");
 }
 
 TEST(ClusterJson, OfAQuorumStandbyAndOneThatKeepsItsReceiverSecret) {
@@ -294,10 +297,73 @@ TEST(ClusterJson, OfAQuorumStandbyAndOneThatKeepsItsReceiverSecret) {
   EXPECT_STREQ(json["members"][1]["state"].GetString(), "running");
 }
 
-TEST(ClusterJson, BothSidesOfASplitBrainAreLeaders) {
+// There is one leader: who asks for it takes the first.
+TEST(ClusterJson, OfTwoPrimariesOnlyTheNamedOneIsTheLeader) {
   CheckScene scene = CheckScene::OnPrimary();
   scene.host(1).role = PGST_ROLE_PRIMARY;
-  EXPECT_STREQ(Cluster(scene)["members"][1]["role"].GetString(), "leader");
+  scene.host(1).lag_bytes = 0;
+  const Document json = Cluster(scene);
+  EXPECT_STREQ(json["members"][0]["role"].GetString(), "leader");
+  EXPECT_STREQ(json["members"][1]["role"].GetString(), "superseded");
+  EXPECT_STREQ(json["members"][1]["state"].GetString(), "running");
+  EXPECT_STREQ(json["members"][1]["lag"].GetString(), "unknown");
+}
+
+TEST(ClusterJson, SaysWhoHasDiverged) {
+  CheckScene scene = CheckScene::OnPrimary();
+  scene.host(1).diverged = scene.host(2).diverged = 1;
+  scene.host(2).state = PGST_STATE_DOWN;
+  const Document json = Cluster(scene);
+  EXPECT_STREQ(json["members"][1]["role"].GetString(), "replica");
+  EXPECT_STREQ(json["members"][1]["state"].GetString(), "diverged");
+  EXPECT_STREQ(json["members"][2]["state"].GetString(), "down");
+}
+
+TEST(ClusterJson, SaysWhyItIsThisPrimary) {
+  CheckScene scene = CheckScene::OnPrimary();
+  CopyFixedText(scene.snapshot().primary_reason, "Its history is the newest.");
+  EXPECT_STREQ(Cluster(scene)["primary_reason"].GetString(), "Its history is the newest.");
+  EXPECT_STREQ(Node(scene)["pg_status"]["primary_reason"].GetString(),
+               "Its history is the newest.");
+  scene.snapshot().ready = 0;
+  EXPECT_TRUE(Cluster(scene)["primary_reason"].IsNull());
+  scene.snapshot().ready = 1;
+  scene.MakeStale();
+  EXPECT_TRUE(Cluster(scene)["primary_reason"].IsNull());
+  EXPECT_TRUE(Node(scene)["pg_status"]["primary_reason"].IsNull());
+}
+
+TEST(NodeJson, OfAStandbyThatHasDiverged) {
+  CheckScene scene = CheckScene::OnReplica();
+  scene.host(1).diverged = 1;
+  EXPECT_TRUE(Node(scene)["pg_status"]["diverged"].IsTrue());
+  EXPECT_TRUE(Node(scene)["pg_status"]["lag_bytes"].IsNull());
+  scene.MakeStale();
+  EXPECT_TRUE(Node(scene)["pg_status"]["diverged"].IsNull());
+  CheckScene promoted = CheckScene::OnPrimary();
+  promoted.host(0).diverged = 1;
+  EXPECT_TRUE(Node(promoted)["pg_status"]["diverged"].IsFalse()) << "it is no standby any more";
+}
+
+TEST(NodeJson, SaysWhyItIsFenced) {
+  const std::pair<PgstFenceCause, const char*> causes[] = {
+      {PGST_FENCE_NO_MAJORITY, "no_majority"},
+      {PGST_FENCE_UNREACHABLE, "unreachable"},
+      {PGST_FENCE_SUCCESSOR, "successor"},
+      {PGST_FENCE_OUTVOTED, "outvoted"},
+  };
+  for (const auto& [cause, word] : causes) {
+    CheckScene scene = CheckScene::OnPrimary();
+    scene.snapshot().fence_cause = static_cast<std::uint8_t>(cause);
+    scene.SeeVoters(3, 3, true);
+    EXPECT_TRUE(Node(scene)["pg_status"]["fenced"].IsTrue()) << word;
+    EXPECT_STREQ(Node(scene)["pg_status"]["fence_cause"].GetString(), word);
+    CheckScene off = CheckScene::OnPrimary();
+    off.snapshot().fence_cause = static_cast<std::uint8_t>(cause);
+    off.SeeVoters(3, 3, false);
+    EXPECT_TRUE(Node(off)["pg_status"]["fenced"].IsFalse()) << word;
+    EXPECT_TRUE(Node(off)["pg_status"]["fence_cause"].IsNull()) << word;
+  }
 }
 
 TEST(ClusterJson, OfWhatIsDownForeignOrNeverAnsweredNoRoleIsClaimed) {

@@ -155,10 +155,31 @@ TEST(PageData, TellsOfEachHost) {
   EXPECT_EQ(host["timeline"].GetUint(), 3U);
   EXPECT_EQ(host["votes_up"].GetUint(), 2U);
   EXPECT_EQ(host["votes_down"].GetUint(), 1U);
-  EXPECT_EQ(host["last_ok_ms"].GetUint(), 1750U) << "as of when the snapshot was made";
+  EXPECT_EQ(host["last_ok_ms"].GetUint(), 2000U) << "as of the answer";
+  EXPECT_FALSE(host["diverged"].GetBool());
+  EXPECT_FALSE(host["superseded"].GetBool());
   EXPECT_TRUE(host["last_change_ms"].IsNull());
   EXPECT_FALSE(hosts[2]["in_sync"].GetBool());
   EXPECT_TRUE(hosts[2]["replay_paused"].IsNull());
+}
+
+TEST(PageData, TellsWhoseHistoryHasLost) {
+  Viewer viewer;
+  CopyFixedText(viewer.scene.snapshot().primary_reason, "Most standbys follow it.");
+  viewer.scene.host(1).diverged = 1;
+  viewer.scene.host(2).role = PGST_ROLE_PRIMARY;
+  viewer.scene.host(2).superseded = 1;
+  const Document document = viewer.See();
+  EXPECT_EQ(TextIn(document[0]["primary_reason"]), "Most standbys follow it.");
+  EXPECT_TRUE(document[0]["fence_cause"].IsNull());
+  EXPECT_TRUE(document[0]["hosts"][1]["diverged"].GetBool());
+  EXPECT_EQ(TextIn(document[0]["hosts"][1]["state"]), "up") << "that is another matter";
+  EXPECT_TRUE(document[0]["hosts"][2]["superseded"].GetBool());
+  viewer.scene.MakeStale();
+  const Document stale = viewer.See();
+  EXPECT_TRUE(stale[0]["primary_reason"].IsNull());
+  EXPECT_FALSE(stale[0]["hosts"][1]["diverged"].GetBool());
+  EXPECT_FALSE(stale[0]["hosts"][2]["superseded"].GetBool());
 }
 
 TEST(PageData, TellsOfMaintenance) {
