@@ -63,10 +63,12 @@ SELECT node_id, host = pg_status_master() AS is_master_host, port = current_sett
 	last_success = last_check AS last_was_a_success,
 	last_check BETWEEN now() - interval '1 hour' AND clock_timestamp() AS checked_lately,
 	last_change BETWEEN pg_postmaster_start_time() AND last_check AS change_fits,
-	fails, last_error, maintenance_reason, weight, votes_up, votes_down, unreachable_here
+	fails, last_error, maintenance_reason, weight, votes_up, votes_down, unreachable_here,
+	diverged, superseded
 FROM pg_status_hosts;
 -- The nodes that have a vote: this one, alone.
 SELECT * FROM pg_status_quorum();
+SELECT coalesce(pg_status_primary_reason(), 'not told') <> '' AS reason;
 SELECT role, state, timeline, lsn > '0/0' AND lsn <= pg_current_wal_insert_lsn() AS lsn_fits,
 	lag_bytes, lag_ms, streaming, paused, sync_state, upstream, maintenance
 FROM pg_status_local();
@@ -152,6 +154,24 @@ SELECT is_master(pg_status_replica(0, 0, '0/0')) AS replica,
 	is_master(pg_status_most_sync_by_bytes(min_lsn => pg_current_wal_insert_lsn())) AS most_by_bytes;
 -- The primary has everything that was written.
 SELECT is_master(pg_status_replica(min_lsn => 'FFFFFFFF/FFFFFFFF'));
+-- With its timeline: the primary's; one that nobody has seen; no position is no condition.
+SELECT is_master(pg_status_replica(min_lsn => '0/1', timeline => (pg_status_local()).timeline)) AS replica,
+	is_master(pg_status_sync_by_time(min_lsn => '0/1', timeline => (pg_status_local()).timeline)) AS by_time,
+	is_master(pg_status_sync_by_bytes(min_lsn => '0/1', timeline => (pg_status_local()).timeline)) AS by_bytes,
+	is_master(pg_status_sync_by_time_or_bytes(min_lsn => '0/1', timeline => (pg_status_local()).timeline)) AS by_time_or_bytes,
+	is_master(pg_status_sync_by_time_and_bytes(min_lsn => '0/1', timeline => (pg_status_local()).timeline)) AS by_time_and_bytes,
+	is_master(pg_status_most_sync_by_bytes(min_lsn => '0/1', timeline => (pg_status_local()).timeline)) AS most_by_bytes;
+SELECT pg_status_replica(min_lsn => '0/1', timeline => 2147483647) AS replica,
+	pg_status_sync_by_time(NULL, '0/1', 2147483647) AS by_time,
+	pg_status_sync_by_bytes(NULL, '0/1', 2147483647) AS by_bytes,
+	pg_status_sync_by_time_or_bytes(NULL, NULL, '0/1', 2147483647) AS by_time_or_bytes,
+	pg_status_sync_by_time_and_bytes(NULL, NULL, '0/1', 2147483647) AS by_time_and_bytes,
+	pg_status_most_sync_by_bytes(NULL, '0/1', 2147483647) AS most_by_bytes;
+SELECT is_master(pg_status_replica(min_lsn => '0/0', timeline => 2147483647)) AS no_position,
+	is_master(pg_status_replica(NULL, NULL, NULL, NULL)) AS nothing;
+SELECT pg_status_replica(min_lsn => '0/1', timeline => 0);
+SELECT pg_status_most_sync_by_bytes(min_lsn => '0/1', timeline => -1);
+SELECT pg_status_sync_by_time(timeline => 1);
 -- The largest limits, and beyond.
 SELECT is_master(pg_status_replica(18446744073709551615, 18446744073709551615));
 SELECT pg_status_replica(lag_ms => 18446744073709551616);
@@ -176,6 +196,8 @@ SELECT pg_status_replica(min_lsn => '0/XYZ');
 SELECT pg_status_replica(lag_ms => -1);
 SELECT pg_status_replica(lag_ms => 18446744073709551616);
 SELECT pg_status_replica(min_lsn => '0/XYZ');
+SELECT pg_status_replica(min_lsn => '0/1', timeline => 0);
+SELECT pg_status_replica(timeline => 1);
 \set VERBOSITY default
 DROP FUNCTION is_master(text);
 --

@@ -1,4 +1,4 @@
-/* sql/pg_status--1.0--1.1.sql: what version 1.1 adds: events, and waiting for them; maintenance, weights and checks out of turn; statistics. */
+/* sql/pg_status--1.0--1.1.sql: what version 1.1 adds: events, and waiting for them; maintenance, weights and checks out of turn; statistics; timelines of min_lsn, and hosts whose history has lost. */
 
 -- complain if the script is sourced in psql, rather than through CREATE EXTENSION or ALTER EXTENSION
 \echo Use "ALTER EXTENSION pg_status UPDATE TO '1.1'" to load this file. \quit
@@ -201,3 +201,173 @@ COMMENT ON VIEW pg_status_stats IS
 REVOKE ALL ON FUNCTION pg_status_stats() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pg_status_stats() TO pg_monitor;
 GRANT SELECT ON pg_status_stats TO pg_monitor;
+
+--
+-- Selectors: min_lsn may be given with its timeline.
+--
+
+DROP FUNCTION pg_status_replica(numeric, numeric, pg_lsn);
+DROP FUNCTION pg_status_sync_by_time(numeric, pg_lsn);
+DROP FUNCTION pg_status_sync_by_bytes(numeric, pg_lsn);
+DROP FUNCTION pg_status_sync_by_time_or_bytes(numeric, numeric, pg_lsn);
+DROP FUNCTION pg_status_sync_by_time_and_bytes(numeric, numeric, pg_lsn);
+DROP FUNCTION pg_status_most_sync_by_bytes(numeric, pg_lsn);
+
+CREATE FUNCTION pg_status_replica(lag_ms numeric DEFAULT NULL, lag_bytes numeric DEFAULT NULL, min_lsn pg_lsn DEFAULT NULL, timeline integer DEFAULT NULL)
+RETURNS text
+AS 'MODULE_PATHNAME', 'pg_status_replica'
+LANGUAGE C VOLATILE PARALLEL SAFE;
+
+COMMENT ON FUNCTION pg_status_replica(numeric, numeric, pg_lsn, integer) IS
+'a standby within the limits given, in turn; the primary when none is; NULL when there is neither';
+
+CREATE FUNCTION pg_status_sync_by_time(lag_ms numeric DEFAULT NULL, min_lsn pg_lsn DEFAULT NULL, timeline integer DEFAULT NULL)
+RETURNS text
+AS 'MODULE_PATHNAME', 'pg_status_sync_by_time'
+LANGUAGE C VOLATILE PARALLEL SAFE;
+
+COMMENT ON FUNCTION pg_status_sync_by_time(numeric, pg_lsn, integer) IS
+'a standby at most lag_ms milliseconds behind (default: pg_status.sync_max_lag_ms), else the primary, else NULL';
+
+CREATE FUNCTION pg_status_sync_by_bytes(lag_bytes numeric DEFAULT NULL, min_lsn pg_lsn DEFAULT NULL, timeline integer DEFAULT NULL)
+RETURNS text
+AS 'MODULE_PATHNAME', 'pg_status_sync_by_bytes'
+LANGUAGE C VOLATILE PARALLEL SAFE;
+
+COMMENT ON FUNCTION pg_status_sync_by_bytes(numeric, pg_lsn, integer) IS
+'a standby at most lag_bytes bytes behind (default: pg_status.sync_max_lag_bytes), else the primary, else NULL';
+
+CREATE FUNCTION pg_status_sync_by_time_or_bytes(lag_ms numeric DEFAULT NULL, lag_bytes numeric DEFAULT NULL, min_lsn pg_lsn DEFAULT NULL, timeline integer DEFAULT NULL)
+RETURNS text
+AS 'MODULE_PATHNAME', 'pg_status_sync_by_time_or_bytes'
+LANGUAGE C VOLATILE PARALLEL SAFE;
+
+COMMENT ON FUNCTION pg_status_sync_by_time_or_bytes(numeric, numeric, pg_lsn, integer) IS
+'a standby within the limit of time or that of bytes, else the primary, else NULL';
+
+CREATE FUNCTION pg_status_sync_by_time_and_bytes(lag_ms numeric DEFAULT NULL, lag_bytes numeric DEFAULT NULL, min_lsn pg_lsn DEFAULT NULL, timeline integer DEFAULT NULL)
+RETURNS text
+AS 'MODULE_PATHNAME', 'pg_status_sync_by_time_and_bytes'
+LANGUAGE C VOLATILE PARALLEL SAFE;
+
+COMMENT ON FUNCTION pg_status_sync_by_time_and_bytes(numeric, numeric, pg_lsn, integer) IS
+'a standby within the limit of time and that of bytes, else the primary, else NULL';
+
+CREATE FUNCTION pg_status_most_sync_by_bytes(lag_bytes numeric DEFAULT NULL, min_lsn pg_lsn DEFAULT NULL, timeline integer DEFAULT NULL)
+RETURNS text
+AS 'MODULE_PATHNAME', 'pg_status_most_sync_by_bytes'
+LANGUAGE C VOLATILE PARALLEL SAFE;
+
+COMMENT ON FUNCTION pg_status_most_sync_by_bytes(numeric, pg_lsn, integer) IS
+'the standby that is the fewest bytes behind, and at most lag_bytes; else the primary, else NULL';
+
+--
+-- Hosts: whose history has lost.
+--
+
+DROP VIEW pg_status_hosts;
+DROP FUNCTION pg_status_hosts();
+DROP FUNCTION pg_status_host(text);
+
+CREATE FUNCTION pg_status_hosts(
+	OUT node_id            integer,
+	OUT host               text,
+	OUT hostname           text,
+	OUT port               integer,
+	OUT dc                 text,
+	OUT geo                text,
+	OUT master             boolean,
+	OUT alive              boolean,
+	OUT possible_dead      boolean,
+	OUT lag_ms             bigint,
+	OUT sync_by_time       boolean,
+	OUT lag_bytes          bigint,
+	OUT sync_by_bytes      boolean,
+	OUT lsn                pg_lsn,
+	OUT role               text,
+	OUT state              text,
+	OUT timeline           integer,
+	OUT system_identifier  text,
+	OUT server_version     integer,
+	OUT replication_state  text,
+	OUT sync_state         text,
+	OUT sync_priority      integer,
+	OUT upstream           text,
+	OUT replay_paused      boolean,
+	OUT last_check         timestamptz,
+	OUT last_success       timestamptz,
+	OUT last_change        timestamptz,
+	OUT fails              integer,
+	OUT last_error         text,
+	OUT maintenance_reason text,
+	OUT weight             real,
+	OUT votes_up           integer,
+	OUT votes_down         integer,
+	OUT unreachable_here   boolean,
+	OUT diverged           boolean,
+	OUT superseded         boolean)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pg_status_hosts'
+LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 10;
+
+COMMENT ON FUNCTION pg_status_hosts() IS
+'one row for each configured host, in configured order; last_error is shown to members of pg_monitor only';
+
+CREATE VIEW pg_status_hosts AS SELECT * FROM pg_status_hosts();
+
+COMMENT ON VIEW pg_status_hosts IS
+'one row for each configured host, in configured order; last_error is shown to members of pg_monitor only';
+
+GRANT SELECT ON pg_status_hosts TO PUBLIC;
+
+CREATE FUNCTION pg_status_host(IN host_name text,
+	OUT node_id            integer,
+	OUT host               text,
+	OUT hostname           text,
+	OUT port               integer,
+	OUT dc                 text,
+	OUT geo                text,
+	OUT master             boolean,
+	OUT alive              boolean,
+	OUT possible_dead      boolean,
+	OUT lag_ms             bigint,
+	OUT sync_by_time       boolean,
+	OUT lag_bytes          bigint,
+	OUT sync_by_bytes      boolean,
+	OUT lsn                pg_lsn,
+	OUT role               text,
+	OUT state              text,
+	OUT timeline           integer,
+	OUT system_identifier  text,
+	OUT server_version     integer,
+	OUT replication_state  text,
+	OUT sync_state         text,
+	OUT sync_priority      integer,
+	OUT upstream           text,
+	OUT replay_paused      boolean,
+	OUT last_check         timestamptz,
+	OUT last_success       timestamptz,
+	OUT last_change        timestamptz,
+	OUT fails              integer,
+	OUT last_error         text,
+	OUT maintenance_reason text,
+	OUT weight             real,
+	OUT votes_up           integer,
+	OUT votes_down         integer,
+	OUT unreachable_here   boolean,
+	OUT diverged           boolean,
+	OUT superseded         boolean)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pg_status_host'
+LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 1;
+
+COMMENT ON FUNCTION pg_status_host(text) IS
+'the row of pg_status_hosts of the host with this name, or no row';
+
+CREATE FUNCTION pg_status_primary_reason()
+RETURNS text
+AS 'MODULE_PATHNAME', 'pg_status_primary_reason'
+LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION pg_status_primary_reason() IS
+'why it is this host that pg_status_master() names, or why it is nobody; NULL before the first checks and when the poller is silent';

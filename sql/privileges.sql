@@ -33,7 +33,7 @@ SELECT host, last_error IS NOT NULL AS error_shown FROM pg_status_host('nobody-t
 SELECT pg_status_master(), pg_status_replica(), pg_status_sync_by_time(), pg_status_sync_by_bytes(),
 	pg_status_sync_by_time_or_bytes(), pg_status_sync_by_time_and_bytes(), pg_status_most_sync_by_bytes();
 SELECT pg_status_live(), pg_status_version() IS NOT NULL AS version, pg_status_is_split_brain(),
-	(pg_status_local()).role;
+	coalesce(pg_status_primary_reason(), 'not told') <> '' AS reason, (pg_status_local()).role;
 SELECT pg_status_check('primary');
 SELECT pg_status_agent('primary');
 -- That something has changed is for everyone, what has changed is not.

@@ -22,6 +22,9 @@ SELECT role, state FROM pg_status_local();
 SELECT pg_status_replica() IS NOT NULL AS replica, pg_status_sync_by_time() IS NOT NULL AS by_time,
 	pg_status_sync_by_bytes() IS NOT NULL AS by_bytes, pg_status_sync_by_time_or_bytes() IS NOT NULL AS by_time_or_bytes,
 	pg_status_sync_by_time_and_bytes() IS NOT NULL AS by_time_and_bytes, pg_status_most_sync_by_bytes() IS NOT NULL AS most;
+SELECT pg_status_replica(NULL, NULL, '0/1') IS NOT NULL AS replica, pg_status_sync_by_time(NULL, '0/1') IS NOT NULL AS by_time,
+	pg_status_most_sync_by_bytes(NULL, '0/1') IS NOT NULL AS most;
+SELECT (SELECT count(*) FROM json_object_keys(row_to_json(hosts))) AS columns FROM pg_status_hosts hosts;
 SELECT pg_status_check('primary'), pg_status_agent('primary');
 SELECT pg_status_is_split_brain(), (pg_status_quorum()).voters, pg_status_version() IS NOT NULL AS version;
 -- The update makes the same objects as a new extension has.
@@ -48,6 +51,7 @@ CREATE TEMP TABLE from_new AS
 SELECT (SELECT count(*) FROM from_new) > 20 AS many,
 	(SELECT count(*) FROM (TABLE from_new EXCEPT TABLE after_update) AS missing) AS missing,
 	(SELECT count(*) FROM (TABLE after_update EXCEPT TABLE from_new) AS too_many) AS too_many;
+SELECT (SELECT count(*) FROM json_object_keys(row_to_json(hosts))) AS columns FROM pg_status_hosts hosts;
 SELECT pg_status_generation() > 0 AS generation, count(*) > 0 AS events FROM pg_status_events;
 -- There is no way back.
 ALTER EXTENSION pg_status UPDATE TO '1.0';

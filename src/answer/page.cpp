@@ -28,8 +28,8 @@ std::string_view Page() { return kPage; }
 
 std::string_view PagePolicy() {
   return "default-src 'none'; "
-         "script-src 'sha256-tYBPVUnzflPiWOO09lshAVwfJGo1MGTRgSDdFspQDbw='; "
-         "style-src 'sha256-QAjTkJQROV6Sw6P+bLlvHvQdQ+MsIeHgmHIWRqA1cSk='; "
+         "script-src 'sha256-03QyU9iwYmgEXoqkaMR+dfuO8M/IJ5AuvBXaFfg8kcM='; "
+         "style-src 'sha256-ttkTBrnB6dEOxz/oaobdoq9mTFaae7WGTryfHRJTZ6M='; "
          "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
          "frame-ancestors 'none'; require-trusted-types-for 'script'";
 }

@@ -37,7 +37,11 @@ PG_FUNCTION_INFO_V1(pg_status_ready);
 PG_FUNCTION_INFO_V1(pg_status_live);
 PG_FUNCTION_INFO_V1(pg_status_version);
 PG_FUNCTION_INFO_V1(pg_status_is_split_brain);
+PG_FUNCTION_INFO_V1(pg_status_primary_reason);
 PG_FUNCTION_INFO_V1(pg_status_quorum);
+
+/* The columns of hosts in version 1.0, whose objects are served on */
+#define HOST_COLUMNS_OF_1_0 34
 
 /* A worker is live when it gave a sign of life within this many microseconds. */
 #define LIVE_US INT64CONST(30000000)
@@ -47,13 +51,22 @@ PG_FUNCTION_INFO_V1(pg_status_quorum);
  * ----------------------------------------------------------------
  */
 
-/* Which argument is what; -1: the route has none of the kind. */
+/* Which argument is what; -1: the route has none of the kind. The timeline came with
+ * version 1.1: the objects of 1.0 do not pass it. */
 typedef struct Arguments
 {
 	int lag_ms;
 	int lag_bytes;
 	int min_lsn;
+	int timeline;
 } Arguments;
+
+/* Whether there is such an argument, and it was given. */
+static bool
+is_given(FunctionCallInfo fcinfo, int argument)
+{
+	return argument >= 0 && argument < PG_NARGS() && !PG_ARGISNULL(argument);
+}
 
 /*
  * A limit in ms or bytes, 0 to 2^64-1. bigint would not hold them all, so it comes as
@@ -65,7 +78,7 @@ get_limit(FunctionCallInfo fcinfo, int argument, const char *name, uint64_t *val
 	char *text;
 	char *point;
 
-	if (argument < 0 || PG_ARGISNULL(argument))
+	if (!is_given(fcinfo, argument))
 		return false;
 	text = DatumGetCString(DirectFunctionCall1(numeric_out, PG_GETARG_DATUM(argument)));
 	point = strchr(text, '.');
@@ -77,6 +90,29 @@ get_limit(FunctionCallInfo fcinfo, int argument, const char *name, uint64_t *val
 				 errdetail("It must be a whole number from 0 to %s, not %.40s.",
 						   "18446744073709551615", text)));
 	return true;
+}
+
+/* The position that is wished for, and its timeline. */
+static void
+get_position(FunctionCallInfo fcinfo, Arguments arguments, PgstWish *wish)
+{
+	bool has_lsn = is_given(fcinfo, arguments.min_lsn);
+	int32 timeline;
+
+	if (has_lsn)
+		wish->min_lsn = PG_GETARG_LSN(arguments.min_lsn);
+	if (!is_given(fcinfo, arguments.timeline))
+		return;
+	timeline = PG_GETARG_INT32(arguments.timeline);
+	if (timeline <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid timeline"),
+				 errdetail("It must be 1 or more, not %d.", timeline)));
+	if (!has_lsn)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("timeline without min_lsn"),
+						errdetail("It is the timeline that min_lsn is a position of.")));
+	wish->min_lsn_timeline = (uint32) timeline;
 }
 
 static Datum
@@ -91,8 +127,7 @@ select_host(FunctionCallInfo fcinfo, PgstRoute route, Arguments arguments)
 	wish.has_lag_ms = get_limit(fcinfo, arguments.lag_ms, "lag_ms", &wish.lag_ms);
 	wish.has_lag_bytes =
 		get_limit(fcinfo, arguments.lag_bytes, "lag_bytes", &wish.lag_bytes);
-	if (arguments.min_lsn >= 0 && !PG_ARGISNULL(arguments.min_lsn))
-		wish.min_lsn = PG_GETARG_LSN(arguments.min_lsn);
+	get_position(fcinfo, arguments, &wish);
 
 	host = pgst_choose_host(pgst_copy_snapshot(), &wish);
 	if (host == NULL)
@@ -103,43 +138,44 @@ select_host(FunctionCallInfo fcinfo, PgstRoute route, Arguments arguments)
 Datum
 pg_status_master(PG_FUNCTION_ARGS)
 {
-	return select_host(fcinfo, PGST_ROUTE_MASTER, (Arguments){-1, -1, -1});
+	return select_host(fcinfo, PGST_ROUTE_MASTER, (Arguments){-1, -1, -1, -1});
 }
 
 Datum
 pg_status_replica(PG_FUNCTION_ARGS)
 {
-	return select_host(fcinfo, PGST_ROUTE_REPLICA, (Arguments){0, 1, 2});
+	return select_host(fcinfo, PGST_ROUTE_REPLICA, (Arguments){0, 1, 2, 3});
 }
 
 Datum
 pg_status_sync_by_time(PG_FUNCTION_ARGS)
 {
-	return select_host(fcinfo, PGST_ROUTE_SYNC_BY_TIME, (Arguments){0, -1, 1});
+	return select_host(fcinfo, PGST_ROUTE_SYNC_BY_TIME, (Arguments){0, -1, 1, 2});
 }
 
 Datum
 pg_status_sync_by_bytes(PG_FUNCTION_ARGS)
 {
-	return select_host(fcinfo, PGST_ROUTE_SYNC_BY_BYTES, (Arguments){-1, 0, 1});
+	return select_host(fcinfo, PGST_ROUTE_SYNC_BY_BYTES, (Arguments){-1, 0, 1, 2});
 }
 
 Datum
 pg_status_sync_by_time_or_bytes(PG_FUNCTION_ARGS)
 {
-	return select_host(fcinfo, PGST_ROUTE_SYNC_BY_TIME_OR_BYTES, (Arguments){0, 1, 2});
+	return select_host(fcinfo, PGST_ROUTE_SYNC_BY_TIME_OR_BYTES, (Arguments){0, 1, 2, 3});
 }
 
 Datum
 pg_status_sync_by_time_and_bytes(PG_FUNCTION_ARGS)
 {
-	return select_host(fcinfo, PGST_ROUTE_SYNC_BY_TIME_AND_BYTES, (Arguments){0, 1, 2});
+	return select_host(fcinfo, PGST_ROUTE_SYNC_BY_TIME_AND_BYTES,
+					   (Arguments){0, 1, 2, 3});
 }
 
 Datum
 pg_status_most_sync_by_bytes(PG_FUNCTION_ARGS)
 {
-	return select_host(fcinfo, PGST_ROUTE_MOST_SYNC_BY_BYTES, (Arguments){-1, 0, 1});
+	return select_host(fcinfo, PGST_ROUTE_MOST_SYNC_BY_BYTES, (Arguments){-1, 0, 1, 2});
 }
 
 /* ----------------------------------------------------------------
@@ -166,14 +202,16 @@ role_word(uint8 role)
 static const char *
 state_word(const PgstHost *host)
 {
+	bool diverged = host->diverged && host->role == PGST_ROLE_STANDBY;
+
 	if (host->maintenance != PGST_IN_SERVICE)
 		return "maintenance";
 	switch ((PgstState) host->state)
 	{
 		case PGST_STATE_UP:
-			return "up";
+			return diverged ? "diverged" : "up";
 		case PGST_STATE_SUSPECT:
-			return "suspect";
+			return diverged ? "diverged" : "suspect";
 		case PGST_STATE_DOWN:
 			return "down";
 		case PGST_STATE_UNKNOWN:
@@ -260,6 +298,11 @@ return_hosts(FunctionCallInfo fcinfo, const char *only)
 			continue;
 		add_identity_and_state(&row, host, (int) i, known);
 		add_replication_and_history(&row, host, known, may_see_errors);
+		if (rows.descriptor->natts != HOST_COLUMNS_OF_1_0)
+		{
+			pgst_add(&row, known, BoolGetDatum(host->diverged));
+			pgst_add(&row, known, BoolGetDatum(host->superseded));
+		}
 		pgst_put_row(&rows, &row);
 	}
 }
@@ -451,19 +494,53 @@ pg_status_is_split_brain(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(snapshot->split_brain);
 }
 
+Datum
+pg_status_primary_reason(PG_FUNCTION_ARGS)
+{
+	PgstSnapshot *snapshot;
+
+	pgst_need_shared_memory();
+	snapshot = pgst_copy_snapshot();
+	if (!pgst_snapshot_is_fresh(snapshot) || !snapshot->ready ||
+		snapshot->primary_reason[0] == '\0')
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(pgst_shown(snapshot->primary_reason)));
+}
+
+/* Why a primary is fenced, and until when; NULL when it is none. */
+static const char *
+fence_note(const PgstMajority *majority)
+{
+	switch ((PgstFenceCause) majority->fence_cause)
+	{
+		case PGST_FENCE_NO_MAJORITY:
+			return "This primary says FENCED until it sees a majority again.";
+		case PGST_FENCE_UNREACHABLE:
+			return "This primary says FENCED, because a majority cannot reach it.";
+		case PGST_FENCE_SUCCESSOR:
+			return "This primary says FENCED, because it sees that another server is the "
+				   "primary.";
+		case PGST_FENCE_OUTVOTED:
+			return "This primary says FENCED, because a majority names another primary.";
+		case PGST_FENCE_NONE:
+			break;
+	}
+	return NULL;
+}
+
 /* What a DBA should know of these numbers; NULL when they speak for themselves. */
 static const char *
 majority_note(const PgstMajority *majority)
 {
 	if (!majority->known)
 		return "Nothing is known of the other nodes.";
+	if (majority->fenced)
+		return fence_note(majority);
 	if (!majority->possible && pgst_fence)
 		return "pg_status.fence cannot work: a majority takes at least three nodes that "
 			   "run pg_status.";
 	if (!majority->possible)
 		return "There is no majority: it takes at least three nodes that run pg_status.";
-	if (majority->fenced)
-		return "This primary says FENCED until it sees a majority again.";
 	return NULL;
 }
 

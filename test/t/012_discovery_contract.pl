@@ -169,8 +169,8 @@ subtest 'paths that are none here' => sub {
 
 subtest 'host objects' => sub {
     my @keys = qw(dc geo master alive possible_dead lag_ms sync_by_time lag_bytes sync_by_bytes lsn);
-    my @keys_of_ours = qw(role state timeline system_identifier last_ok_ms weight votes_up votes_down unreachable_here maintenance
-        maintenance_reason);
+    my @keys_of_ours = qw(role state timeline system_identifier last_ok_ms weight votes_up votes_down unreachable_here diverged
+        superseded maintenance maintenance_reason);
     my ($status, undef, $text) = @{ told($primary, '/hosts') };
     my @objects = $text =~ /(\{.*?\})/g;
     is(scalar @objects, 3, 'one object for each host');
@@ -236,7 +236,8 @@ subtest 'parameters' => sub {
     my @numbers = ('', '-1', '%2B1', '+1', '%201', '1%20', '1a', 'abc', '0x10', '1.5', '1e3', '18446744073709551616');
     my @lsns    = (
         '',                '0',     '/',    '0/',     '/0', '0/1/2', '100000000/0', '0/100000000',
-        '000000001/0',     '0x1/0', 'G/0',  '-1/0',   '+0/0', '0/0%20', '0-0');
+        '000000001/0',     '0x1/0', 'G/0',  '-1/0',   '+0/0', '0/0%20', '0-0',
+        '1:', ':0/1', '0:0/1', 'x:0/1', '-1:0/1', '1:1:0/1', '4294967296:0/1', '1:0', '1:%200/1');
     my %bad = (lag_ms => \@numbers, lag_bytes => \@numbers, min_lsn => \@lsns);
     foreach my $path (@selectors) {
         my (%told, %expected);
@@ -254,7 +255,7 @@ subtest 'parameters' => sub {
         my @good = (
             "lag_ms=$max&lag_bytes=$max", 'lag_ms=0007&lag_ms=abc', 'min_lsn=0/0', 'min_lsn=0%2F0',
             'min_lsn=0/0000000a', 'min_lsn=ffffffff/FFFFFFFF', 'LAG_MS=abc', 'unknown=1', 'unknown', '&&',
-            'lag_ms=%37');
+            'lag_ms=%37', 'min_lsn=1:0/1', 'min_lsn=1%3A0/1', 'min_lsn=9:0/0');
         is_deeply({ map { $_ => told($primary, "$path?$_")->[0] } @good }, { map { $_ => 200 } @good },
             "$path takes right ones, the first of two, and ignores others");
     }
@@ -269,6 +270,19 @@ subtest 'parameters' => sub {
         is(told($primary, "$path?lag_ms=abc&lag_bytes=-1&min_lsn=x")->[0], 200, "$path has no parameters");
     }
     is(told($primary, "/status?host=$s1&lag_ms=abc")->[0], 200, 'nor has /status but its own');
+};
+
+# All are on their first timeline, so nothing can be lost yet; and of a second one nothing is known.
+subtest 'a position with its timeline' => sub {
+    foreach my $case ([ '0/1', 200, undef ], [ '1:0/1', 200, undef ], [ '2:0/1', 404, 'unknown' ], [ '2:0/0', 200, undef ]) {
+        my ($position, $code, $reason) = @$case;
+        foreach my $path (@reads) {
+            my ($status, undef, $head) = discover($primary, "$path?min_lsn=$position");
+            is($status, $code, "$path?min_lsn=$position");
+            is(field_of($head, 'X-Pg-Status-Reason'), $reason, 'and why');
+        }
+    }
+    is(discovery_line($primary, 'replica?min_lsn=2:0/1'), "\n", 'an empty line');
 };
 
 subtest 'turns' => sub {

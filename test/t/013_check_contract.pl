@@ -318,6 +318,8 @@ sub check_node_json {
         'who speaks');
     my %own = %{ $json->{pg_status} };
     my $age = delete $own{polled_ms};
+    my $why = delete $own{primary_reason};
+    is($why // '', sql($node, 'SELECT pg_status_primary_reason()'), 'why it is this primary');
     cmp_ok($age, '<', 60000, 'the last sign of life of the poller');
     is_deeply(\%own,
         {   version            => sql($node, 'SELECT pg_status_version()'),
@@ -325,8 +327,10 @@ sub check_node_json {
             lag_ms             => 0,
             primary            => $p,
             split_brain        => JSON::PP::false,
+            diverged           => JSON::PP::false,
             quorum             => JSON::PP::true,
             fenced             => JSON::PP::false,
+            fence_cause        => undef,
             maintenance        => JSON::PP::false,
             maintenance_reason => undef },
         'and what is our own');
@@ -390,8 +394,9 @@ subtest '/cluster' => sub {
             return !grep { ($_->{lag} // 0) ne '0' } @{ $json->{members} };
         });
         is_deeply($json,
-            {   scope   => sql($node, 'SHOW cluster_name'),
-                members => [
+            {   scope          => sql($node, 'SHOW cluster_name'),
+                primary_reason => sql($node, 'SELECT pg_status_primary_reason()') || undef,
+                members        => [
                     map {
                         my $is_primary = $_ == $primary;
                         {   name     => name_of($_),
