@@ -14,20 +14,22 @@ const Fork* Find(const TimelineHistory& history, std::uint32_t timeline) {
   return found == history.forks.end() ? nullptr : &*found;
 }
 
-// The forks of timelines older than `before`, from `from` on.
-std::vector<Fork> Part(const TimelineHistory& history, std::uint32_t from, std::uint32_t before) {
-  std::vector<Fork> part;
-  std::copy_if(
-      history.forks.begin(), history.forks.end(), std::back_inserter(part),
-      [from, before](const Fork& fork) { return fork.timeline >= from && fork.timeline < before; });
-  return part;
+using Forks = std::vector<Fork>::const_iterator;
+
+// The first fork of timeline `from` or a newer one; they rise.
+Forks NotBefore(const TimelineHistory& history, std::uint32_t from) {
+  return std::lower_bound(
+      history.forks.begin(), history.forks.end(), from,
+      [](const Fork& fork, std::uint32_t timeline) { return fork.timeline < timeline; });
 }
 
 // Whether the two have the same past up to timeline `before`, as far as both tell it.
 bool SamePast(const TimelineHistory* a, const TimelineHistory* b, std::uint32_t before) {
   if (a == nullptr || b == nullptr) return true;
   const std::uint32_t from = std::max(a->from, b->from);
-  return Part(*a, from, before) == Part(*b, from, before);
+  if (from >= before) return true;
+  return std::equal(NotBefore(*a, from), NotBefore(*a, before), NotBefore(*b, from),
+                    NotBefore(*b, before));
 }
 
 // Whether the one with the higher number descends from the other one.
