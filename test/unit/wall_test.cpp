@@ -504,6 +504,17 @@ TEST_F(WallView, ChoosesAsTheSnapshotAllows) {
   EXPECT_EQ(pgst_choose(&scene.snapshot(), &wish, 0, now, now).host, 1);
 }
 
+TEST_F(WallView, APositionMayHaveItsTimeline) {
+  PgstWish wish{};
+  wish.route = PGST_ROUTE_REPLICA;
+  wish.min_lsn = CheckScene::kNewest;
+  EXPECT_GE(pgst_choose(&scene.snapshot(), &wish, 0, now, now).host, 1);
+  wish.min_lsn_timeline = 3;
+  EXPECT_GE(pgst_choose(&scene.snapshot(), &wish, 0, now, now).host, 1);
+  wish.min_lsn_timeline = 2;
+  EXPECT_EQ(pgst_choose(&scene.snapshot(), &wish, 0, now, now).host, -1) << "nothing is known of 2";
+}
+
 TEST_F(WallView, NothingIsChosenFromWhatIsTooOld) {
   EXPECT_TRUE(pgst_is_fresh(&scene.snapshot(), now, now));
   EXPECT_FALSE(pgst_is_fresh(&scene.snapshot(), 0, now));
@@ -550,6 +561,7 @@ TEST_F(WallView, TellsOfTheMajority) {
   EXPECT_TRUE(majority.possible);
   EXPECT_FALSE(majority.in_sight);
   EXPECT_FALSE(majority.fenced) << "only a primary is";
+  EXPECT_EQ(majority.fence_cause, PGST_FENCE_NONE);
   EXPECT_EQ(majority.voters, 3u);
   EXPECT_EQ(majority.voters_in_sight, 1u);
   EXPECT_EQ(majority.majority, 2u);
@@ -557,6 +569,11 @@ TEST_F(WallView, TellsOfTheMajority) {
   node.state = PGST_NODE_PRIMARY;
   pgst_majority(&view, &majority);
   EXPECT_TRUE(majority.fenced);
+  EXPECT_EQ(majority.fence_cause, PGST_FENCE_NO_MAJORITY);
+  scene.snapshot().voters_in_sight = 3;
+  pgst_majority(&view, &majority);
+  EXPECT_TRUE(majority.fenced);
+  EXPECT_EQ(majority.fence_cause, PGST_FENCE_SUCCESSOR) << "it names another one";
   scene.snapshot().made_mono -= CheckScene::kStaleAfter + kUsPerSecond;
   pgst_majority(&view, &majority);
   EXPECT_FALSE(majority.known);
