@@ -301,6 +301,14 @@ subtest 'the old primary comes back' => sub {
     is_over($_) foreach qw(PgStatusHostDown PgStatusScrapeDown);
 };
 
+# The one that is named forked off before what it is sent now.
+subtest 'a standby follows the old primary' => sub {
+    set_conf($standby2, primary_conninfo => conninfo_of($primary, $standby2));
+    sql($primary, q(SELECT pg_logical_emit_message(true, 'filler', 'lost')));
+    raises('PgStatusStandbyDiverged', host => $s2, cluster => 'main');
+    is_deeply([ map { $_->{labels}{host} } $prometheus->raised('PgStatusStandbyDiverged') ], [$s2], 'only that one');
+};
+
 subtest 'nobody is left' => sub {
     forget_session($_) foreach @nodes;
     $_->stop('immediate') foreach @nodes;
