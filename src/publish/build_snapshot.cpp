@@ -278,8 +278,9 @@ void FillHistory(const ClusterVerdict& cluster, PgstSnapshot& out) {
   out.history_from = 0;
   out.fork_count = 0;
   std::fill(std::begin(out.forks), std::end(out.forks), PgstFork{});
+  const bool named = cluster.ready && cluster.primary && *cluster.primary < cluster.hosts.size();
   const TimelineHistory* const history =
-      cluster.primary && cluster.ready ? HistoryOf(cluster.hosts[*cluster.primary]) : nullptr;
+      named ? HistoryOf(cluster.hosts[*cluster.primary]) : nullptr;
   if (history == nullptr) return;
   out.has_history = 1;
   out.history_from = history->from;

@@ -311,11 +311,11 @@ TEST(PageData, WhoHasTheEventsIsNotGivenThemAgain) {
 // What is told is what other paths tell, too; the rest is for pg_monitor.
 TEST(PageData, DetailsOfEventsAreToldOfSomeKindsOnly) {
   Viewer viewer;
-  const std::pair<const char*, bool> kinds[] = {{"state", false},      {"unreachable_here", false},
-                                                {"role", true},        {"foreign", false},
-                                                {"maintenance", true}, {"hosts", false},
-                                                {"primary", false},    {"split_brain", true},
-                                                {"quorum", true},      {"of tomorrow", false}};
+  const std::pair<const char*, bool> kinds[] = {
+      {"state", false},   {"unreachable_here", false}, {"role", true},
+      {"foreign", false}, {"diverged", false},         {"maintenance", true},
+      {"hosts", false},   {"primary", false},          {"split_brain", true},
+      {"quorum", true},   {"of tomorrow", false}};
   for (const auto& kind : kinds) viewer.AddEvent("b", kind.first, "1", "2", "why");
   CopyFixedText(viewer.scene.host(1).last_error, "10.9.8.7");
   const Document document = viewer.See();
