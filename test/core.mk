@@ -35,11 +35,12 @@ check: $(binary) $(if $(ONLY),,replay)
 
 # The fuzz targets (test/fuzz/run): with libFuzzer, and with a main that tries the inputs of the corpus.
 fuzzed_client = src/answer/client.cpp src/answer/request.cpp
+fuzzed_facts = $(wildcard src/base/*.cpp) $(addprefix src/probe/,server_facts.cpp history_file.cpp receiver_name.cpp line_text.cpp)
 fuzzed_hosts = $(wildcard src/base/*.cpp src/config/*.cpp)
 fuzzed_reply = $(filter-out %libpq_link.cpp,$(filter $(foreach r,base config probe judge publish choose answer,src/$(r)/%),$(core_sources)))
 fuzzed_peer = $(fuzzed_reply) src/probe/libpq_link.cpp
 fuzz_libs_peer = $(shell pkg-config --libs libpq)
-fuzz_targets = client hosts peer reply
+fuzz_targets = client facts hosts peer reply
 replayed = test/fuzz/replay.cpp $(fuzz_targets:%=test/fuzz/%_fuzz.cpp)
 
 .PHONY: replay $(fuzz_targets:%=fuzz-%)

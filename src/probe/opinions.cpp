@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "base/number.hpp"
+#include "probe/line_text.hpp"
 
 namespace pg_status {
 namespace {
@@ -19,53 +20,6 @@ constexpr std::size_t kMaxName = 263;
 
 // An age beyond this is no age; a year has 3e13 microseconds.
 constexpr std::uint64_t kMaxAgeMs = std::numeric_limits<std::int64_t>::max() / kUsPerMs / 2;
-
-bool IsPlain(char c) { return c > ' ' && c <= '~' && c != '%'; }
-
-std::string Escaped(std::string_view name) {
-  std::string escaped;
-  for (const char c : name) {
-    if (IsPlain(c)) {
-      escaped += c;
-    } else {
-      escaped += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-  }
-  return escaped;
-}
-
-std::optional<unsigned> HexDigit(char c) {
-  if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
-  if (c >= 'A' && c <= 'F') return static_cast<unsigned>(c - 'A') + 10;
-  return std::nullopt;
-}
-
-std::optional<std::string> Unescaped(std::string_view text) {
-  std::string name;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      if (!IsPlain(text[i])) return std::nullopt;
-      name += text[i];
-      continue;
-    }
-    if (text.size() - i < 3) return std::nullopt;
-    const auto high = HexDigit(text[i + 1]);
-    const auto low = HexDigit(text[i + 2]);
-    if (!high || !low) return std::nullopt;
-    name += static_cast<char>(*high * 16 + *low);
-    i += 2;
-  }
-  if (name.empty() || name.size() > kMaxName) return std::nullopt;
-  return name;
-}
-
-// Cuts the text up to `end` off the front of `rest`.
-std::string_view Take(std::string_view& rest, char end) {
-  const std::size_t at = rest.find(end);
-  const std::string_view taken = rest.substr(0, at);
-  rest.remove_prefix(at == std::string_view::npos ? rest.size() : at + 1);
-  return taken;
-}
 
 bool ReadAge(std::string_view text, std::optional<std::int64_t>& age_us) {
   if (text == "-") return true;
@@ -86,7 +40,7 @@ Rank ReadRank(std::string_view word) {
 
 std::optional<Opinion> ReadLine(std::string_view line) {
   Opinion opinion;
-  const auto name = Unescaped(Take(line, ' '));
+  const auto name = Unescaped(Take(line, ' '), kMaxName);
   const std::string_view state = Take(line, ' ');
   const bool age_is_right = ReadAge(Take(line, ' '), opinion.success_age_us);
   const auto system = ParseUint64(Take(line, ' '));

@@ -19,9 +19,10 @@
 // names a timeline that this history has left, and the first position that is not part of it any
 // more. A standby tells the timeline that it has replayed, a primary the one that it writes. Only a
 // standby has a receiver (none, connecting or streaming), an upstream, a name and a slot: where its
-// WAL receiver connects to, and as whom. "promoting": since when promotion is asked for, in
-// microseconds since 1970. In texts, what is not printable ASCII is written as %XX. Lines with
-// other words are of a later version, and are left out by the reader.
+// WAL receiver is connected to ("-" for a port that is not known), and as whom. "promoting": since
+// when promotion is asked for, in microseconds since 1970. In texts, what is not printable ASCII is
+// written as %XX. Lines with other words, and more fields in a line, are of a later version: the
+// reader leaves them out.
 #pragma once
 
 #include <cstddef>
@@ -52,6 +53,10 @@ struct Fork {
 struct TimelineHistory {
   std::uint32_t from = 1;   // of older timelines nothing is known; 1: of all there were it is
   std::vector<Fork> forks;  // rising timelines; empty: it is the first one
+
+  bool operator==(const TimelineHistory& other) const {
+    return from == other.from && forks == other.forks;
+  }
 };
 
 enum class ReceiverState : std::uint8_t { kNone, kConnecting, kStreaming };
@@ -67,17 +72,29 @@ struct ServerFacts {
   std::optional<WallUs> promoting_since;  // nullopt: promotion was not asked for
   std::optional<Lsn> oldest_wal;          // the beginning of the oldest WAL that is still there
   std::optional<bool> read_only;          // default_transaction_read_only; nullopt unknown
+
+  bool operator==(const ServerFacts& other) const;
 };
 
 // More is neither written nor read.
 inline constexpr std::size_t kMaxForks = 64;
 inline constexpr std::size_t kMaxFactsBytes = 8192;
+inline constexpr std::size_t kMaxFactText = 255;  // of a host, a name, a slot
 
-// At most kMaxFactsBytes. Of more forks than kMaxForks the newest are told, and from which one on.
+// Whether this can be the history of that timeline: it left older ones, one after the other, and
+// never went back.
+bool IsHistoryOf(const TimelineHistory& history, std::uint32_t timeline);
+
+// Of more forks than kMaxForks the newest are left, and from which timeline on they are known.
+void KeepNewestForks(TimelineHistory& history);
+
+// At most kMaxFactsBytes. Of more forks than kMaxForks the newest are told; what the reader would
+// refuse is not told.
 std::string WriteServerFacts(const ServerFacts& facts);
 
 // nullopt when the text is not in this form: too long, another title, a line of ours that makes no
-// sense, forks that do not rise or are newer than the timeline. A peer's text may be anything.
+// sense or comes twice, forks that do not rise or are not older than the timeline. A peer's text
+// may be anything.
 std::optional<ServerFacts> ReadServerFacts(std::string_view text);
 
 }  // namespace pg_status
