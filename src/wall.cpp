@@ -19,8 +19,11 @@
 #include "config/orders.hpp"
 #include "loop/listener.hpp"
 #include "loop/poller.hpp"
+#include "probe/history_file.hpp"
 #include "probe/libpq_link.hpp"
 #include "probe/opinions.hpp"
+#include "probe/receiver_name.hpp"
+#include "probe/server_facts.hpp"
 #include "publish/lag_history.hpp"
 #include "publish/own_opinions.hpp"
 #include "version.h"
@@ -168,6 +171,45 @@ NodeFacts Convert(const PgstNodeFacts& from) {
   to.streaming = from.streaming;
   to.replay_paused = from.replay_paused;
   CopyFixedText(to.cluster_name, from.cluster_name);
+  return to;
+}
+
+static_assert(static_cast<int>(ReceiverState::kNone) == PGST_RECEIVER_NONE);
+static_assert(static_cast<int>(ReceiverState::kConnecting) == PGST_RECEIVER_CONNECTING);
+static_assert(static_cast<int>(ReceiverState::kStreaming) == PGST_RECEIVER_STREAMING);
+static_assert(PGST_MAX_FORKS == kMaxForks);
+
+void Convert(const TimelineHistory& from, PgstHistory& to) {
+  to = PgstHistory{};
+  to.from = from.from;
+  for (const Fork& fork : from.forks) {
+    PgstFork& place = to.forks[to.fork_count++];
+    place.timeline = fork.timeline;
+    place.end = fork.end;
+  }
+}
+
+TimelineHistory Convert(const PgstHistory& from) {
+  TimelineHistory to;
+  to.from = from.from;
+  for (std::uint32_t i = 0; i < from.fork_count; ++i) {
+    to.forks.push_back({from.forks[i].timeline, from.forks[i].end});
+  }
+  return to;
+}
+
+ServerFacts Convert(const PgstServerFacts& from) {
+  ServerFacts to;
+  to.timeline = from.timeline;
+  if (from.has_history) to.history = Convert(from.history);
+  if (from.has_receiver) to.receiver = static_cast<ReceiverState>(from.receiver);
+  to.upstream_host = from.upstream_host;
+  to.upstream_port = from.upstream_port;
+  to.receiver_name = ReceiverName(from.receiver_conninfo, from.receiver_fallback).value_or("");
+  to.receiver_slot = from.receiver_slot;
+  if (from.promoting_since_wall != 0) to.promoting_since = from.promoting_since_wall;
+  if (from.oldest_wal != 0) to.oldest_wal = from.oldest_wal;
+  if (from.has_read_only) to.read_only = from.read_only;
   return to;
 }
 
@@ -520,6 +562,26 @@ void pgst_opinions(const PgstSnapshot* snapshot, int64_t poller_alive_mono,
     if (!pg_status::IsFresh(*snapshot, poller_alive_mono, now)) return false;
     const std::string opinions = pg_status::WriteOpinions(pg_status::OpinionsOf(*snapshot, now));
     text[opinions.copy(text, PGST_OPINIONS_SIZE - 1)] = '\0';
+    return true;
+  });
+}
+
+bool pgst_parse_history(const char* text, size_t size, uint32_t timeline,
+                        PgstHistory* history) noexcept {
+  return CaughtOr(false, [&] {
+    const auto read = pg_status::ReadHistoryFile(std::string_view(text, size), timeline);
+    if (read) Convert(*read, *history);
+    return read.has_value();
+  });
+}
+
+static_assert(PGST_FACTS_SIZE > pg_status::kMaxFactsBytes);
+
+void pgst_write_facts(const PgstServerFacts* facts, char text[PGST_FACTS_SIZE]) noexcept {
+  text[0] = '\0';
+  CaughtOr(false, [&] {
+    const std::string written = pg_status::WriteServerFacts(Convert(*facts));
+    text[written.copy(text, PGST_FACTS_SIZE - 1)] = '\0';
     return true;
   });
 }

@@ -313,6 +313,52 @@ extern void pgst_majority(const PgstView* view, PgstMajority* majority) PGST_NOE
 extern void pgst_opinions(const PgstSnapshot* snapshot, int64_t poller_alive_mono,
                           char text[PGST_OPINIONS_SIZE]) PGST_NOEXCEPT;
 
+/*
+ * What only the inside of this server knows, for the others (probe/server_facts.hpp).
+ */
+
+/* How a timeline came about: forks[0 .. fork_count - 1], the oldest first. */
+typedef struct PgstHistory {
+  uint32_t from; /* of older timelines than this nothing is known; 1: of all there were it is */
+  uint32_t fork_count;
+  PgstFork forks[PGST_MAX_FORKS]; /* the newest ones */
+} PgstHistory;
+
+/* The text of a timeline history file. False when it is not the whole history of that timeline, or
+ * without memory. */
+extern bool pgst_parse_history(const char* text, size_t size, uint32_t timeline,
+                               PgstHistory* history) PGST_NOEXCEPT;
+
+typedef enum PgstReceiver {
+  PGST_RECEIVER_NONE = 0,
+  PGST_RECEIVER_CONNECTING,
+  PGST_RECEIVER_STREAMING
+} PgstReceiver;
+
+/* Texts may not be NULL; "" is unknown, or none. */
+typedef struct PgstServerFacts {
+  uint32_t timeline; /* 0 unknown */
+  bool has_history;
+  bool has_receiver; /* `receiver` is meant: on a standby */
+  bool has_read_only;
+  bool read_only;
+  PgstHistory history;
+  PgstReceiver receiver;
+  const char* upstream_host;
+  int32_t upstream_port;         /* 0 unknown */
+  const char* receiver_conninfo; /* as pg_stat_wal_receiver shows it */
+  const char* receiver_fallback; /* the name that PostgreSQL gives a receiver without one */
+  const char* receiver_slot;
+  int64_t promoting_since_wall; /* 0: not asked for */
+  uint64_t oldest_wal;          /* 0 unknown */
+} PgstServerFacts;
+
+#define PGST_FACTS_SIZE 8448
+
+/* "" without memory. */
+extern void pgst_write_facts(const PgstServerFacts* facts,
+                             char text[PGST_FACTS_SIZE]) PGST_NOEXCEPT;
+
 #ifdef __cplusplus
 }
 #endif

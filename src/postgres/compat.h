@@ -76,6 +76,14 @@
 #define pgst_notice_end_of_recovery() ((void) RecoveryInProgress())
 #endif
 
+/* 19: a WAL receiver has a state for connecting; before, it says that it streams from its
+ * first moment on */
+#if PG_VERSION_NUM >= 190000
+#define PGST_RECEIVER_STREAMS_EARLY false
+#else
+#define PGST_RECEIVER_STREAMS_EARLY true
+#endif
+
 /* 14: pausing became a state with a request before it */
 #if PG_VERSION_NUM >= 140000
 #define pgst_replay_paused() (GetRecoveryPauseState() != RECOVERY_NOT_PAUSED)

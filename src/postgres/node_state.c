@@ -100,21 +100,84 @@ pgst_node_state(void)
 	return PGST_NODE_STARTING;
 }
 
-static int64
-unix_us(TimestampTz time)
+int64
+pgst_unix_us(TimestampTz time)
 {
 	return time + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 }
 
+/* What a receiver that calls itself streaming has come to. */
+typedef struct Progress
+{
+	pid_t pid;
+	bool connected;
+	bool heard; /* something of its sender */
+} Progress;
+
+/*
+ * A receiver begins with one and the same time in all three of these. Each message sets
+ * one of them to the time at which it came, and another to the time at which it was sent.
+ */
+static bool
+has_heard(const WalRcvData *receiver)
+{
+	return receiver->lastMsgSendTime != receiver->lastMsgReceiptTime ||
+		   receiver->latestWalEndTime != receiver->lastMsgReceiptTime;
+}
+
+/* A sender that has nothing to send is silent for long: then its receiver waits for it,
+ * and for nothing else. */
+static bool
+waits_for_messages(pid_t pid)
+{
+	const volatile PGPROC *process = AuxiliaryPidGetProc(pid);
+
+	return process != NULL && process->wait_event_info == WAIT_EVENT_WAL_RECEIVER_MAIN;
+}
+
+static bool
+really_streams(const Progress *progress)
+{
+	return progress->connected && (progress->heard || waits_for_messages(progress->pid));
+}
+
+PgstReceiver
+pgst_receiver_state(void)
+{
+	WalRcvState state;
+	Progress progress;
+
+	SpinLockAcquire(&WalRcv->mutex);
+	state = WalRcv->walRcvState;
+	progress.pid = WalRcv->pid;
+	progress.connected = WalRcv->ready_to_display;
+	progress.heard = has_heard(WalRcv);
+	SpinLockRelease(&WalRcv->mutex);
+
+	if (state == WALRCV_STOPPED || state == WALRCV_STOPPING)
+		return PGST_RECEIVER_NONE;
+	if (state != WALRCV_STREAMING ||
+		(PGST_RECEIVER_STREAMS_EARLY && !really_streams(&progress)))
+		return PGST_RECEIVER_CONNECTING;
+	return PGST_RECEIVER_STREAMING;
+}
+
+/*
+ * A receiver begins at the beginning of a segment, and an archive may have more: what was
+ * replayed has been received, too.
+ */
 static void
 read_receiver(PgstNodeFacts *facts)
 {
+	PgstReceiver state = pgst_receiver_state();
+
+	facts->has_receiver = state != PGST_RECEIVER_NONE;
+	facts->streaming = state == PGST_RECEIVER_STREAMING;
 	SpinLockAcquire(&WalRcv->mutex);
-	facts->has_receiver = WalRcv->walRcvState != WALRCV_STOPPED;
-	facts->streaming = WalRcv->walRcvState == WALRCV_STREAMING;
 	facts->received = WalRcv->flushedUpto;
 	facts->latest_end = WalRcv->latestWalEnd;
 	SpinLockRelease(&WalRcv->mutex);
+	facts->received = Max(facts->received, facts->replayed);
 }
 
 void
@@ -124,7 +187,7 @@ pgst_node_facts(PgstNodeFacts *facts)
 	facts->state = pgst_node_state();
 	facts->server_version = PG_VERSION_NUM;
 	facts->system_identifier = GetSystemIdentifier();
-	facts->postmaster_start_wall = unix_us(PgStartTime);
+	facts->postmaster_start_wall = pgst_unix_us(PgStartTime);
 	strlcpy(facts->cluster_name, cluster_name, sizeof(facts->cluster_name));
 
 	if (GetRecoveryState() == RECOVERY_STATE_DONE)
@@ -139,7 +202,7 @@ pgst_node_facts(PgstNodeFacts *facts)
 
 		facts->replayed = GetXLogReplayRecPtr(&timeline);
 		facts->timeline = timeline;
-		facts->replay_commit_wall = commit != 0 ? unix_us(commit) : 0;
+		facts->replay_commit_wall = commit != 0 ? pgst_unix_us(commit) : 0;
 		facts->replay_paused = pgst_replay_paused();
 		read_receiver(facts);
 	}

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/ps_status.h"
@@ -97,6 +98,8 @@ configure(PgstPoller **poller)
 	PgstMessage why;
 	PgstStatus status;
 
+	/* in a session it may be another one, by what its role or its client wants */
+	pgst_remember_read_only(DefaultXactReadOnly);
 	pgst_poller_settings(&settings);
 	if (*poller != NULL)
 		status = pgst_poller_configure(*poller, &settings, &why);

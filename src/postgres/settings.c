@@ -17,6 +17,7 @@
 #include "utils/varlena.h"
 
 #include "compat.h"
+#include "facts.h"
 #include "node_state.h"
 #include "settings.h"
 #include "shared.h"
@@ -48,6 +49,7 @@ static int client_timeout_ms = 5000;
 /* never read: they are computed when shown */
 static char *node_state = NULL;
 static char *opinions = NULL;
+static char *facts = NULL;
 
 /* Turns the core's verdict on a text into what GUC wants to hear. */
 static bool
@@ -245,6 +247,19 @@ show_opinions(void)
 	return text;
 }
 
+/* What only the inside of this server knows: likewise. */
+static const char *
+show_facts(void)
+{
+	char *text;
+
+	if (!pgst_shared_memory_exists())
+		return "";
+	text = palloc(PGST_FACTS_SIZE);
+	pgst_facts(text);
+	return text;
+}
+
 static void
 define_what_to_show(void)
 {
@@ -257,6 +272,11 @@ define_what_to_show(void)
 		"For pg_status on the other servers.", &opinions, "", PGC_INTERNAL,
 		GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE | GUC_NO_SHOW_ALL, NULL, NULL,
 		show_opinions);
+	DefineCustomStringVariable(
+		"pg_status.facts", "Shows what only the inside of this server knows.",
+		"For pg_status on the other servers.", &facts, "", PGC_INTERNAL,
+		GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE | GUC_NO_SHOW_ALL, NULL, NULL,
+		show_facts);
 }
 
 void

@@ -2,8 +2,9 @@
  * shared.c
  *	  Shared memory: layout, set-up, and the only code that touches it.
  *
- * The snapshot, the events, the history of lags and the orders have an LWLock each, and
- * whoever holds one copies, or enters a number for each host, and does nothing else.
+ * The snapshot, the events, the history of lags, the orders and the history of the
+ * timeline have an LWLock each, and whoever holds one copies, or enters a number for each
+ * host, and does nothing else.
  * Who changes orders holds one more, also while he writes a file: no worker waits for
  * that one but when it starts. The rest is atomics. Nothing here is a pointer, so a
  * worker's death leaves nothing dangling.
@@ -22,6 +23,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "node_state.h"
 #include "settings.h"
 #include "shared.h"
 
@@ -33,9 +35,15 @@
 #define CHANGE_LOCK 2 /* held while a file is written */
 #define EVENTS_LOCK 3
 #define LAGS_LOCK 4
-#define LOCKS 5
+#define HISTORY_LOCK 5
+#define LOCKS 6
 
 #define ASKED_WORDS (PGST_MOST_HOSTS / 32)
+
+/* What is known of default_transaction_read_only. */
+#define READ_ONLY_UNKNOWN 0
+#define READ_ONLY_OFF 1
+#define READ_ONLY_ON 2
 
 /* Readers of events let the poller in between: it must not wait for a crowd of them. */
 #define EVENTS_PER_LOOK 32
@@ -46,6 +54,15 @@ typedef struct SharedWorker
 	pg_atomic_uint32 proc_number; /* of its PGPROC, meaningful while alive != 0 */
 	pg_atomic_uint32 pid;
 } SharedWorker;
+
+/* How the timeline came about that this server is on. */
+typedef struct SharedHistory
+{
+	TimeLineID timeline; /* 0: nobody has asked */
+	bool known;
+	int64 read_mono; /* when it was looked for */
+	PgstHistory history;
+} SharedHistory;
 
 typedef struct SharedState
 {
@@ -60,6 +77,9 @@ typedef struct SharedState
 	pg_atomic_uint64 orders_number;
 	pg_atomic_uint64 orders_obeyed; /* by the listener */
 	uint32 order_count;
+	SharedHistory history;
+	pg_atomic_uint64 promoting_since; /* microseconds since 1970, 0: not asked for */
+	pg_atomic_uint32 read_only;
 	pg_atomic_uint32 any_asked[PGST_ASKS];
 	pg_atomic_uint32 asked[PGST_ASKS][ASKED_WORDS]; /* a bit for each host */
 	/* last: it has room for max_hosts hosts; behind it are as many orders, as many counts
@@ -73,6 +93,7 @@ static LWLock *events_lock = NULL;
 static LWLock *orders_lock = NULL;
 static LWLock *change_lock = NULL;
 static LWLock *lags_lock = NULL;
+static LWLock *history_lock = NULL;
 static PgstOrder *orders = NULL;
 static pg_atomic_uint64 *handed_out = NULL;
 static PgstLagHistory *lags = NULL;
@@ -123,9 +144,7 @@ request_memory(void)
 static uint64
 milliseconds_since_1970(void)
 {
-	int64 epoch_us = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
-
-	return (uint64) Max((GetCurrentTimestamp() + epoch_us) / 1000, 0);
+	return (uint64) Max(pgst_unix_us(GetCurrentTimestamp()) / 1000, 0);
 }
 
 static void
@@ -158,6 +177,8 @@ set_up_memory(void)
 		shared->first_event = pg_atomic_read_u64(&shared->newest_event) + 1;
 		pg_atomic_init_u64(&shared->orders_number, 0);
 		pg_atomic_init_u64(&shared->orders_obeyed, 0);
+		pg_atomic_init_u64(&shared->promoting_since, 0);
+		pg_atomic_init_u32(&shared->read_only, READ_ONLY_UNKNOWN);
 		for (int what = 0; what < PGST_ASKS; what++)
 		{
 			pg_atomic_init_u32(&shared->any_asked[what], 0);
@@ -174,6 +195,7 @@ set_up_memory(void)
 	change_lock = &GetNamedLWLockTranche(PGST_TRANCHE)[CHANGE_LOCK].lock;
 	events_lock = &GetNamedLWLockTranche(PGST_TRANCHE)[EVENTS_LOCK].lock;
 	lags_lock = &GetNamedLWLockTranche(PGST_TRANCHE)[LAGS_LOCK].lock;
+	history_lock = &GetNamedLWLockTranche(PGST_TRANCHE)[HISTORY_LOCK].lock;
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -636,6 +658,75 @@ void
 pgst_forget_handed_out(uint32 host)
 {
 	pg_atomic_write_u64(&handed_out[host], 0);
+}
+
+bool
+pgst_recall_history(TimeLineID timeline, int64 retry_us, bool *known,
+					PgstHistory *history)
+{
+	const SharedHistory *kept = &shared->history;
+	int64 now = pgst_monotonic_us();
+	bool good;
+
+	LWLockAcquire(history_lock, LW_SHARED);
+	good =
+		kept->timeline == timeline && (kept->known || now - kept->read_mono < retry_us);
+	*known = good && kept->known;
+	if (*known)
+		*history = kept->history;
+	LWLockRelease(history_lock);
+	return good;
+}
+
+void
+pgst_remember_history(TimeLineID timeline, const PgstHistory *history)
+{
+	SharedHistory *kept = &shared->history;
+	int64 now = pgst_monotonic_us();
+
+	LWLockAcquire(history_lock, LW_EXCLUSIVE);
+	/* somebody else may have found what we looked for in vain */
+	if (history != NULL || kept->timeline != timeline || !kept->known)
+	{
+		kept->timeline = timeline;
+		kept->known = history != NULL;
+		kept->read_mono = now;
+		if (history != NULL)
+			kept->history = *history;
+	}
+	LWLockRelease(history_lock);
+}
+
+int64
+pgst_promoting_since(bool asked_for)
+{
+	uint64 since = 0;
+	uint64 now;
+
+	if (!asked_for)
+	{
+		pg_atomic_write_u64(&shared->promoting_since, 0);
+		return 0;
+	}
+	now = (uint64) Max(pgst_unix_us(GetCurrentTimestamp()), 1);
+	if (pg_atomic_compare_exchange_u64(&shared->promoting_since, &since, now))
+		return (int64) now;
+	return (int64) since;
+}
+
+void
+pgst_remember_read_only(bool read_only)
+{
+	pg_atomic_write_u32(&shared->read_only, read_only ? READ_ONLY_ON : READ_ONLY_OFF);
+}
+
+bool
+pgst_read_only(bool *read_only)
+{
+	uint32 known = pg_atomic_read_u32(&shared->read_only);
+
+	*read_only = known == READ_ONLY_ON;
+	return known != READ_ONLY_UNKNOWN;
 }
 
 uint64_t

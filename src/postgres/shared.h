@@ -6,6 +6,7 @@
 #ifndef PGST_SHARED_H
 #define PGST_SHARED_H
 
+#include "access/xlogdefs.h"
 #include "port/atomics.h"
 
 #include "wall.h"
@@ -131,6 +132,26 @@ extern bool pgst_take_asked(PgstAsk what, uint32 *host);
 extern void pgst_handed_out(uint32_t host);
 extern uint64 pgst_times_handed_out(uint32 host);
 extern void pgst_forget_handed_out(uint32 host);
+
+/*
+ * What is remembered of this server, to be told to the others (facts.c).
+ *
+ * The history of a timeline. recall() returns whether there is no need to look for it: it
+ * is known, or was looked for in vain less than `retry_us` ago. remember() takes NULL
+ * when it could not be found out.
+ */
+extern bool pgst_recall_history(TimeLineID timeline, int64 retry_us, bool *known,
+								PgstHistory *history);
+extern void pgst_remember_history(TimeLineID timeline, const PgstHistory *history);
+
+/* Since when a promotion is asked for, to be told each time whether it is: when that was
+ * first noticed, in microseconds since 1970. 0: it is not. */
+extern int64 pgst_promoting_since(bool asked_for);
+
+/* default_transaction_read_only as new sessions get it; the poller remembers it. False:
+ * it is not known yet. */
+extern void pgst_remember_read_only(bool read_only);
+extern bool pgst_read_only(bool *read_only);
 
 /* The shared cursor of the round robin. */
 extern uint64_t pgst_cursor(void);

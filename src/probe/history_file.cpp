@@ -35,6 +35,8 @@ std::optional<Fork> ReadFork(std::string_view timeline_text, std::string_view en
 
 std::optional<TimelineHistory> ReadHistoryFile(std::string_view text, std::uint32_t timeline) {
   TimelineHistory history;
+  // PostgreSQL ends each line: without that, a part of it is missing
+  if (!text.empty() && text.back() != '\n') return std::nullopt;
   while (!text.empty()) {
     std::string_view line = Take(text, '\n');
     const std::string_view first = TakeWord(line);

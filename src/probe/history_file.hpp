@@ -13,8 +13,9 @@
 namespace pg_status {
 
 // Each line names a timeline that was left, where, and why; "#" begins a comment. Of more forks
-// than kMaxForks the newest are kept. nullopt when it is not the whole and sound history of
-// `timeline`: a file may be damaged, or be cut short in the middle of a line.
+// than kMaxForks the newest are kept. nullopt when it is not a sound history of `timeline`: a file
+// may be damaged, or cut short. (At the end of a line that cannot be seen: a timeline may descend
+// from any older one. PostgreSQL writes the file beside, and then gives it its name.)
 std::optional<TimelineHistory> ReadHistoryFile(std::string_view text, std::uint32_t timeline);
 
 }  // namespace pg_status

@@ -47,8 +47,10 @@ sub rows_of {
 my @settings = rows_of(q(SELECT name, vartype, coalesce(unit, '') AS unit, boot_val, min_val, max_val, context
     FROM pg_settings WHERE name LIKE 'pg\_status.%' ORDER BY name));
 # in no list, but it can be shown
-push @settings, { name => 'pg_status.opinions', vartype => 'string', unit => '', boot_val => '', context => 'internal' }
-  if sql($primary, q(SELECT current_setting('pg_status.opinions', true) IS NOT NULL)) eq 't';
+foreach my $name (qw(pg_status.facts pg_status.opinions)) {
+    push @settings, { name => $name, vartype => 'string', unit => '', boot_val => '', context => 'internal' }
+      if sql($primary, "SELECT current_setting('$name', true) IS NOT NULL") eq 't';
+}
 
 # A number of a setting's unit as people write it.
 sub value_of {

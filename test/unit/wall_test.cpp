@@ -587,5 +587,50 @@ TEST_F(WallView, TellsItsOpinionsWhileTheyAreFresh) {
   EXPECT_STREQ(text, "");
 }
 
+// ---------------------------------------------------------------- what only the inside knows
+
+std::string Written(const PgstServerFacts& facts) {
+  char text[PGST_FACTS_SIZE];
+  pgst_write_facts(&facts, text);
+  return text;
+}
+
+TEST(WallFacts, AreWrittenAsTheOthersReadThem) {
+  PgstServerFacts facts{};
+  facts.upstream_host = facts.receiver_conninfo = facts.receiver_slot = "";
+  facts.receiver_fallback = "walreceiver";
+  EXPECT_EQ(Written(facts), "facts 1\n") << "nothing is known";
+
+  const std::string file = "1\t0/5000000\tno recovery target specified\n";
+  facts.timeline = 2;
+  facts.has_history = pgst_parse_history(file.data(), file.size(), 2, &facts.history);
+  facts.has_receiver = true;
+  facts.receiver = PGST_RECEIVER_STREAMING;
+  facts.upstream_host = "10.0.0.1";
+  facts.upstream_port = 5432;
+  facts.receiver_conninfo =
+      "host=10.0.0.1 port=5432 application_name=db2 fallback_application_name=walreceiver";
+  facts.receiver_slot = "db2_slot";
+  facts.promoting_since_wall = 1700000000250000;
+  facts.oldest_wal = 0x3000000;
+  facts.has_read_only = true;
+  EXPECT_EQ(Written(facts),
+            "facts 1\ntimeline 2\nhistory 1\nfork 1 0/5000000\nreceiver streaming\n"
+            "upstream 10.0.0.1 5432\nname db2\nslot db2_slot\npromoting 1700000000250000\n"
+            "oldest_wal 0/3000000\nread_only off\n");
+}
+
+TEST(WallFacts, OfManyForksAreTheNewest) {
+  std::string file;
+  for (int i = 1; i < 1000; ++i) file += std::to_string(i) + "\t0/" + std::to_string(i) + "\tx\n";
+  PgstHistory history{};
+  ASSERT_TRUE(pgst_parse_history(file.data(), file.size(), 1000, &history));
+  EXPECT_EQ(history.fork_count, static_cast<std::uint32_t>(PGST_MAX_FORKS));
+  EXPECT_EQ(history.from, 1000U - PGST_MAX_FORKS);
+  EXPECT_EQ(history.forks[0].timeline, history.from);
+  EXPECT_EQ(history.forks[PGST_MAX_FORKS - 1].timeline, 999U);
+  EXPECT_FALSE(pgst_parse_history(file.data(), file.size() - 3, 1000, &history)) << "cut short";
+}
+
 }  // namespace
 }  // namespace pg_status

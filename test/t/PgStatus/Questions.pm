@@ -64,6 +64,7 @@ my @sql = (
     map({ "SELECT pg_status_check('$_')" } 'primary', '/replica?lag=10MB', 'metrics', 'nope', '', 'replica?lag=x'),
     map({ "SELECT pg_status_agent('$_')" } 'agent', 'agent?role=replica&lag=10MB', 'agent?role=none', ''),
     "SELECT current_setting('pg_status.opinions'), current_setting('pg_status.node_state')",
+    "SELECT current_setting('pg_status.facts')",
     "SELECT count(*) FROM pg_settings WHERE name LIKE 'pg_status.%'",
     'SELECT count(pg_status_replica()) FROM generate_series(1, 200)');
 
@@ -73,6 +74,7 @@ my @bad_sql = (
     'SELECT pg_status_replica(lag_bytes => 18446744073709551616)', 'SELECT pg_status_sync_by_time(0.5)',
     "SELECT pg_status_detach_node('nobody')", 'SELECT pg_status_set_weight(0, -1)', 'SELECT pg_status_wait(0, -1)',
     "SET pg_status.opinions = 'opinions 1'", "SET pg_status.hosts = 'a'", "SET pg_status.node_state = 'primary'",
+    "SET pg_status.facts = 'facts 1'",
     map { "ALTER SYSTEM SET pg_status.$_" } "hosts = 'db1:'", "hosts = 'a, b name=a'", "hosts = 'a weight=heavy'",
         "hosts = '" . join(',', map { "h$_" } 1 .. 100) . "'", "conninfo = 'sslmoed=require'",
         "conninfo = 'password=tell-nobody'", "conninfo = 'dbname=postgres password'", "listen_addresses = 'nope'",

@@ -23,7 +23,7 @@ TEST(HistoryFile, NamesTheForks) {
 
 TEST(HistoryFile, MayHaveCommentsAndBlanks) {
   const auto history = ReadHistoryFile(
-      "# recovered by hand\n  # and again\n \t \r\n 1  A/FE000060\r\n\n3\tB/0\n\n\n# end", 7);
+      "# recovered by hand\n  # and again\n \t \r\n 1  A/FE000060\r\n\n3\tB/0\n\n\n# end\n", 7);
   ASSERT_TRUE(history);
   ASSERT_EQ(history->forks.size(), 2U);
   EXPECT_EQ(history->forks[0], (Fork{1, 0xAFE000060}));
