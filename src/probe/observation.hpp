@@ -31,10 +31,11 @@ struct Sender {
   int sync_priority = 0;
 };
 
-// The peer's pg_stat_wal_receiver. Present = a WAL receiver process runs.
+// The peer's pg_stat_wal_receiver, or what its pg_status tells of the same. Present = a WAL
+// receiver process runs.
 struct WalReceiver {
   bool details_known = false;  // false: the role may not see the rest (needs pg_monitor)
-  bool streaming = false;      // status = 'streaming'
+  bool streaming = false;      // status = 'streaming', or as its pg_status knows better
   std::string sender_host;     // host name, address or socket directory, as in primary_conninfo
   int sender_port = 0;
   std::uint32_t timeline = 0;         // received_tli; 0 unknown
@@ -44,14 +45,14 @@ struct WalReceiver {
 struct Facts {
   bool in_recovery = false;
   std::uint64_t system_identifier = 0;
-  std::uint32_t timeline =
-      0;  // primary: the one it writes; standby: the newest it is known to replay
-  WallUs postmaster_start = 0;     // with system_identifier: the identity of one run of one server
-  int server_version = 0;          // PG_VERSION_NUM form: 150020
-  std::string cluster_name;        // the setting of that name; "" when unset
-  WallUs clock = 0;                // the peer's clock_timestamp() during the probe
-  std::optional<Lsn> write_lsn;    // primary: pg_current_wal_lsn()
-  std::optional<Lsn> receive_lsn;  // standby: pg_last_wal_receive_lsn()
+  std::uint32_t timeline = 0;    // primary: the one it writes; standby: the one that it replays, as
+                                 // its pg_status tells, or the newest that it is known to replay
+  WallUs postmaster_start = 0;   // with system_identifier: the identity of one run of one server
+  int server_version = 0;        // PG_VERSION_NUM form: 150020
+  std::string cluster_name;      // the setting of that name; "" when unset
+  WallUs clock = 0;              // the peer's clock_timestamp() during the probe
+  std::optional<Lsn> write_lsn;  // primary: pg_current_wal_lsn()
+  std::optional<Lsn> receive_lsn;  // standby: pg_last_wal_receive_lsn(), never below replay_lsn
   std::optional<Lsn> replay_lsn;   // standby: pg_last_wal_replay_lsn()
   std::optional<WallUs>
       replay_commit;  // standby: pg_last_xact_replay_timestamp(), stamped by the primary's clock

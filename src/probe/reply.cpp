@@ -3,6 +3,7 @@
 
 #include "probe/reply.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -14,6 +15,7 @@
 #include "base/lsn.hpp"
 #include "base/number.hpp"
 #include "probe/opinions.hpp"
+#include "probe/server_facts.hpp"
 
 namespace pg_status {
 namespace {
@@ -41,6 +43,7 @@ enum Column : std::size_t {
   kReceiverLatestEnd,
   kNodeState,
   kOpinions,
+  kFacts,
   kSenderPid,
   kSenderUser,
   kSenderName,
@@ -58,11 +61,12 @@ enum Column : std::size_t {
 //
 // The timeline: a primary writes the one that its current WAL file's name begins with. A standby
 // has no function for it; the control file's are the newest it has certainly reached, its WAL
-// receiver knows better when the role may see it.
+// receiver knows better when the role may see it, and pg_status there knows it for certain.
 //
 // pg_status.node_state is the peer's own pg_status speaking; NULL when it is not loaded there.
 //
-// pg_status.opinions likewise; it may be long, so it comes with the first row only.
+// pg_status.opinions and pg_status.facts likewise; they may be long, so they come with the first
+// row only.
 //
 // pg_backend_pid tells whether the session is ours, or a pooler's that many share.
 //
@@ -87,6 +91,8 @@ constexpr std::string_view kQuery =
     " pg_catalog.current_setting('pg_status.node_state', true),"
     " CASE WHEN COALESCE(s.ordinal, 1) OPERATOR(pg_catalog.=) 1"
     "      THEN pg_catalog.current_setting('pg_status.opinions', true) END,"
+    " CASE WHEN COALESCE(s.ordinal, 1) OPERATOR(pg_catalog.=) 1"
+    "      THEN pg_catalog.current_setting('pg_status.facts', true) END,"
     " s.pid, s.usename, s.application_name, pg_catalog.host(s.client_addr), s.state, s.sync_state,"
     " s.sync_priority, pg_catalog.pg_backend_pid()"
     " FROM (SELECT pg_catalog.pg_is_in_recovery() AS in_recovery OFFSET 0) f"
@@ -194,14 +200,11 @@ class RowReader {
 
 constexpr std::uint64_t kMaxTimeline = std::numeric_limits<std::uint32_t>::max();
 
-std::optional<WalReceiver> ReadReceiver(RowReader& row, bool& details_hidden) {
+std::optional<WalReceiver> ReadReceiver(RowReader& row) {
   if (row.IsNull(kReceiverPid)) return std::nullopt;
   WalReceiver receiver;
   // Without pg_monitor the view shows that there is a WAL receiver and nothing else of it.
-  if (row.IsNull(kReceiverStatus)) {
-    details_hidden = true;
-    return receiver;
-  }
+  if (row.IsNull(kReceiverStatus)) return receiver;
   receiver.details_known = true;
   receiver.streaming = row.Text(kReceiverStatus) == "streaming";
   receiver.sender_host = row.Text(kReceiverHost);
@@ -221,6 +224,48 @@ void ReadOpinionsOf(const Rows& rows, Facts& facts) {
     facts.gives_opinions = true;
     std::optional<Opinions> opinions = ReadOpinions(*cell);
     if (opinions) facts.opinions = std::make_shared<const Opinions>(std::move(*opinions));
+  }
+}
+
+void ReadInside(const Rows& rows, Facts& facts) {
+  for (std::size_t i = 0; i < rows.rows(); ++i) {
+    const auto cell = rows.Cell(i, kFacts);
+    if (!cell) continue;
+    std::optional<ServerFacts> inside = ReadServerFacts(*cell);
+    if (inside) facts.inside = std::make_shared<const ServerFacts>(std::move(*inside));
+    return;
+  }
+}
+
+// What the standby's own pg_status tells of its receiver goes above the view: there a receiver
+// streams before it is connected, is not there until it is, and may not be seen by everybody.
+void ApplyInside(const ServerFacts& inside, std::optional<WalReceiver>& receiver) {
+  if (!inside.receiver) return;
+  if (*inside.receiver == ReceiverState::kNone) {
+    receiver.reset();
+    return;
+  }
+  if (!receiver) receiver.emplace();
+  receiver->details_known = true;
+  receiver->streaming = *inside.receiver == ReceiverState::kStreaming;
+  if (inside.upstream_host.empty()) return;
+  receiver->sender_host = inside.upstream_host;
+  receiver->sender_port = inside.upstream_port;
+}
+
+// How far a standby has come, and by whom it is fed.
+void ReadStandby(RowReader& row, Facts& facts) {
+  facts.receiver = ReadReceiver(row);
+  facts.timeline = static_cast<std::uint32_t>(
+      row.Number(kControlTimeline, kMaxTimeline, "timeline").value_or(0));
+  if (facts.receiver && facts.receiver->timeline > facts.timeline) {
+    facts.timeline = facts.receiver->timeline;
+  }
+  if (facts.inside) ApplyInside(*facts.inside, facts.receiver);
+  facts.details_hidden = facts.receiver && !facts.receiver->details_known;
+  // A receiver begins anew at the beginning of a segment, which was replayed long ago.
+  if (facts.receive_lsn && facts.replay_lsn) {
+    facts.receive_lsn = std::max(*facts.receive_lsn, *facts.replay_lsn);
   }
 }
 
@@ -286,20 +331,17 @@ Result<Facts> ParseReply(const Rows& rows, int server_version) {
   facts.replay_lsn = row.Position(kReplayLsn, "replay position");
   facts.replay_commit = row.Seconds(kReplayCommit, "time of the last replayed commit");
   facts.replay_paused = row.Bool(kReplayPaused, "replay state").value_or(false);
-  facts.receiver = ReadReceiver(row, facts.details_hidden);
   facts.stopping = row.Text(kNodeState) == "stopping";
   ReadOpinionsOf(rows, facts);
+  ReadInside(rows, facts);
 
   if (facts.in_recovery) {
-    facts.timeline = static_cast<std::uint32_t>(
-        row.Number(kControlTimeline, kMaxTimeline, "timeline").value_or(0));
-    if (facts.receiver && facts.receiver->timeline > facts.timeline) {
-      facts.timeline = facts.receiver->timeline;
-    }
+    ReadStandby(row, facts);
   } else {
     facts.timeline = row.TimelineOfWalFile(kWalFile, "WAL file name").value_or(0);
     if (!facts.write_lsn) return Error{"the answer has no usable write position"};
   }
+  if (facts.inside && facts.inside->timeline != 0) facts.timeline = facts.inside->timeline;
   if (!row.complaint().empty()) return Error{row.complaint()};
   const std::string complaint = ReadSenders(rows, facts);
   if (!complaint.empty()) return Error{complaint};

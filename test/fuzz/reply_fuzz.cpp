@@ -63,6 +63,10 @@ void CheckFacts(const Facts& facts, std::size_t rows) {
   Require(facts.postmaster_start >= 0, "a start is a time");
   Require(!facts.replay_commit || *facts.replay_commit >= 0, "a commit has a time");
   Require(facts.cluster_name.size() <= kMaxCell, "cluster_name is bounded");
+  Require(!facts.inside || facts.inside->timeline == 0 || facts.timeline == facts.inside->timeline,
+          "the inside knows the timeline");
+  Require(!facts.receive_lsn || !facts.replay_lsn || *facts.receive_lsn >= *facts.replay_lsn,
+          "what was replayed has been received");
   Require(facts.senders.size() <= kMaxSenders && facts.senders.size() <= rows,
           "walsenders are bounded");
   for (const Sender& sender : facts.senders) {

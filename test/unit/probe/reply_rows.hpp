@@ -38,6 +38,7 @@ enum ReplyColumn : std::size_t {
   kColReceiverLatestEnd,
   kColNodeState,
   kColOpinions,
+  kColFacts,
   kColSenderPid,
   kColSenderUser,
   kColSenderName,

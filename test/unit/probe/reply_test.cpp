@@ -195,6 +195,123 @@ TEST(ParseReply, PrimaryIgnoresTheControlFilesTimeline) {
   EXPECT_EQ(facts->timeline, 3u);
 }
 
+// ---------------------------------------------------------------- what only the inside knows
+
+const char* const kInside =
+    "facts 1\n"
+    "timeline 4\n"
+    "history 1\n"
+    "fork 3 A/FE000000\n"
+    "receiver streaming\n"
+    "upstream 192.0.2.1 5433\n"
+    "name db2\n"
+    "slot db2_slot\n"
+    "oldest_wal A/1000000\n"
+    "read_only on\n";
+
+// As an ordinary role gets them: there is a receiver, and that is all.
+Cells Hidden(Cells cells) {
+  for (std::size_t c = kColReceiverStatus; c <= kColReceiverLatestEnd; ++c) cells[c].reset();
+  return cells;
+}
+
+TEST(ParseReply, StandbyTellsWhatOnlyItsInsideKnows) {
+  const auto facts = Parse(With(StandbyCells(), kColFacts, kInside));
+  ASSERT_TRUE(facts.ok()) << facts.error();
+  ASSERT_TRUE(facts->inside);
+  EXPECT_EQ(*facts->inside, *ReadServerFacts(kInside));
+  EXPECT_EQ(facts->timeline, 4u) << "the one that it replays now";
+  ASSERT_TRUE(facts->receiver);
+  EXPECT_TRUE(facts->receiver->streaming);
+  EXPECT_EQ(facts->receiver->sender_host, "192.0.2.1");
+  EXPECT_EQ(facts->receiver->sender_port, 5433);
+  EXPECT_EQ(facts->receiver->latest_end_lsn, 0xAFE000060u) << "of the view";
+  EXPECT_FALSE(facts->details_hidden);
+}
+
+TEST(ParseReply, OrdinaryRoleGetsTheReceiverFromInside) {
+  const auto facts = Parse(With(Hidden(StandbyCells()), kColFacts, kInside));
+  ASSERT_TRUE(facts.ok()) << facts.error();
+  EXPECT_FALSE(facts->details_hidden);
+  ASSERT_TRUE(facts->receiver);
+  EXPECT_TRUE(facts->receiver->details_known);
+  EXPECT_TRUE(facts->receiver->streaming);
+  EXPECT_EQ(facts->receiver->sender_host, "192.0.2.1");
+  EXPECT_EQ(facts->receiver->sender_port, 5433);
+  EXPECT_EQ(facts->timeline, 4u);
+}
+
+TEST(ParseReply, OlderTimelineFromInsideIsTheOneThatIsReplayed) {
+  const auto facts = Parse(With(StandbyCells(), kColFacts, "facts 1\ntimeline 1\n"));
+  ASSERT_TRUE(facts.ok()) << facts.error();
+  EXPECT_EQ(facts->timeline, 1u) << "whatever its receiver has received of a newer one";
+}
+
+TEST(ParseReply, ReceiverIsWhatTheInsideSays) {
+  const struct {
+    const char* inside;
+    Cells cells;
+    bool present;
+    bool details;
+    bool streaming;
+    const char* host;
+  } rows[] = {
+      {"receiver none\n", StandbyCells(), false, false, false, ""},
+      {"receiver connecting\n", StandbyCells(), true, true, false, "db1"},
+      {"receiver connecting\nupstream db9 -\n", StandbyCells(), true, true, false, "db9"},
+      {"receiver streaming\n", StandbyCells(), true, true, true, "db1"},
+      {"timeline 3\n", StandbyCells(), true, true, true, "db1"},
+      {"receiver none\n", Hidden(StandbyCells()), false, false, false, ""},
+      {"receiver connecting\n", Hidden(StandbyCells()), true, true, false, ""},
+      {"timeline 3\n", Hidden(StandbyCells()), true, false, false, ""},
+      // the view shows no receiver before it is connected
+      {"receiver connecting\n", With(Hidden(StandbyCells()), kColReceiverPid, std::nullopt), true,
+       true, false, ""},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.inside);
+    const auto facts = Parse(With(row.cells, kColFacts, std::string("facts 1\n") + row.inside));
+    ASSERT_TRUE(facts.ok()) << facts.error();
+    ASSERT_EQ(facts->receiver.has_value(), row.present);
+    EXPECT_EQ(facts->details_hidden, row.present && !row.details);
+    if (!row.present) continue;
+    EXPECT_EQ(facts->receiver->details_known, row.details);
+    EXPECT_EQ(facts->receiver->streaming, row.streaming);
+    EXPECT_EQ(facts->receiver->sender_host, row.host);
+  }
+}
+
+TEST(ParseReply, PrimaryTellsItsHistory) {
+  const auto facts =
+      Parse(With(PrimaryCells(), kColFacts, "facts 1\ntimeline 3\nhistory 1\nfork 2 A/FE000000\n"));
+  ASSERT_TRUE(facts.ok()) << facts.error();
+  ASSERT_TRUE(facts->inside && facts->inside->history);
+  EXPECT_EQ(facts->inside->history->forks, (std::vector<Fork>{{2, 0xAFE000000}}));
+  EXPECT_FALSE(facts->receiver);
+}
+
+TEST(ParseReply, InsideThatMakesNoSenseIsAsGoodAsSilence) {
+  for (const char* text : {"", "facts 2\n", "facts 1\ntimeline x\n", "\x01\xFF"}) {
+    SCOPED_TRACE(text);
+    const auto facts = Parse(With(StandbyCells(), kColFacts, text));
+    ASSERT_TRUE(facts.ok()) << facts.error();
+    EXPECT_FALSE(facts->inside);
+    EXPECT_EQ(facts->timeline, 3u);
+    ASSERT_TRUE(facts->receiver);
+    EXPECT_TRUE(facts->receiver->streaming);
+  }
+  EXPECT_FALSE(Parse(With(StandbyCells(), kColFacts, std::nullopt))->inside);
+}
+
+// A receiver begins anew at the beginning of a segment.
+TEST(ParseReply, WhatWasReplayedHasBeenReceived) {
+  auto facts = Parse(With(StandbyCells(), kColReceiveLsn, "A/FD000000"));
+  ASSERT_TRUE(facts.ok()) << facts.error();
+  EXPECT_EQ(facts->receive_lsn, facts->replay_lsn);
+  facts = Parse(With(StandbyCells(), kColReceiveLsn, std::nullopt));
+  EXPECT_EQ(facts->receive_lsn, std::nullopt) << "it never had a receiver";
+}
+
 // ---------------------------------------------------------------- single cells
 
 TEST(ParseReply, SystemIdentifierIsUnsignedWhateverSqlShows) {
