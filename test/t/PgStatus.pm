@@ -23,7 +23,7 @@ use Time::HiRes qw(time usleep);
 
 our @EXPORT = (
     qw(new_node init_node init_standby conf_lines configure set_conf start_three hosts_of conninfo_of name_of
-      wait_for wait_row wait_roles wait_caught_up is_up is_down sql try_sql session forget_session row all_of),
+      wait_for soon_is wait_row wait_roles wait_caught_up is_up is_down sql try_sql session forget_session row all_of),
     @PgStatus::Outside::EXPORT);
 
 # Deadline of every wait, in seconds. What is waited for takes a fraction of a second on an idle machine.
@@ -144,6 +144,15 @@ sub wait_for {
         usleep(3000);
     }
     croak "timed out waiting for: $what";
+}
+
+# A test: what $get returns becomes $wanted in time. Unlike wait_for() it does not end the file when it does not.
+sub soon_is {
+    my ($what, $wanted, $get) = @_;
+    my $seen;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    eval { wait_for($what, sub { $seen = eval { $get->() } // "none: $@"; $seen eq $wanted }) };
+    return is($seen, $wanted, $what);
 }
 
 # Waits until $on shows $of in a row for which $condition, called with the row, is true.

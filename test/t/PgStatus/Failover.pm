@@ -13,9 +13,10 @@ use PgStatus;
 use PgStatus::Http;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Time::HiRes qw(time);
 
-our @EXPORT = qw(start_cluster replace_conf kill_all kill_postmaster wait_gone start_again follow detach
-  catch_up_with rebuild);
+our @EXPORT = qw(start_cluster replace_conf kill_all kill_postmaster wait_gone start_again restart_taking
+  restart_without_signal end_pollers_sessions follow detach catch_up_with rebuild);
 
 # Starts servers of these names that watch each other with the default settings: the first is the primary, the others
 # stream from it. All three ports are open on each. %settings go to all; `more` is a text appended to pg_status.hosts.
@@ -99,6 +100,43 @@ sub start_again {
     wait_gone($node);
     $node->start(fail_ok => 1) or croak $node->name . ' does not start';
     return;
+}
+
+# A restart during which the server is away for so many seconds. $meanwhile, if given, is called all that time.
+sub restart_taking {
+    my ($node, $seconds, $meanwhile) = @_;
+    forget_session($node);
+    $node->stop('fast');
+    my $end = time + $seconds;
+    wait_for('the time to be over', sub { $meanwhile->() if $meanwhile; time > $end });
+    $node->start;
+    return;
+}
+
+# A standby is started as if it were none: it recovers, and takes writes on the timeline on which it was.
+sub restart_without_signal {
+    my ($node) = @_;
+    forget_session($node);
+    $node->stop('fast');
+    unlink $node->data_dir . '/standby.signal' or croak "standby.signal: $!";
+    $node->start;
+    return;
+}
+
+# For so many seconds, each $pause seconds, one of the sessions that pollers have on a server is ended. Returns how many.
+sub end_pollers_sessions {
+    my ($node, $pause, $seconds) = @_;
+    my $one = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'pg\\_status %' ORDER BY random() LIMIT 1";
+    my ($ended, $next, $end) = (0, time, time + $seconds);
+    wait_for('the time to be over',
+        sub {
+            if (time >= $next) {
+                $ended += sql($node, "SELECT count(pg_terminate_backend(pid)) FROM ($one) one");
+                $next += $pause;
+            }
+            return time > $end;
+        });
+    return $ended;
 }
 
 # ---- who follows whom ----------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
-# Watchers: each is a process that asks one port over and over, as fast as it gets answers with a short rest in between,
-# and tells when the answer became another one. Times are of the monotonic clock, in seconds; now() reads the same one.
-# What an answer means is the caller's matter.
+# Watchers: each is a process that asks one port, or one query, over and over, with a rest in between, and tells when the
+# answer became another one. Times are of the monotonic clock, in seconds; now() reads the same one. What an answer means
+# is the caller's matter.
 package PgStatus::Watch;
 
 use strict;
@@ -12,27 +12,41 @@ use IO::Select;
 use IO::Socket::INET;
 use PgStatus;
 use PgStatus::Child;
+use PgStatus::Session;
 use Socket qw(IPPROTO_TCP TCP_NODELAY);
 use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC usleep);
 
-our @EXPORT = qw(now watch_master watch_word);
+our @EXPORT = qw(now watch_master watch_word watch_code watch_sql);
 
-# Between an answer and the next question, in microseconds.
-my $rest = 1000;
+# Between an answer and the next question, in microseconds, where the caller does not say.
+my $usual_rest = 1000;
+
+# Between two attempts at a session: each is a process.
+my $session_rest = 50_000;
 
 sub now { return clock_gettime(CLOCK_MONOTONIC) }
 
 # Whom the discovery port at this number names as the primary, over a kept connection: a name, '' for nobody, 'gone'
-# without an answer, or the status of another answer.
-sub watch_master { return watch($_[0], \&ask_master) }
+# without an answer, or the status of another answer. All of these take the rest, too.
+sub watch_master { my ($port, $rest) = @_; return watch(sub { ask_master($port) }, $rest) }
 
 # The raw port's word, or 'gone'.
-sub watch_word { return watch($_[0], \&ask_word) }
+sub watch_word { my ($port, $rest) = @_; return watch(sub { ask_word($port) }, $rest) }
+
+# The status that a path has at a port, over a kept connection, or 'gone'.
+sub watch_code { my ($port, $path, $rest) = @_; return watch(sub { ask_code($port, $path) }, $rest) }
+
+# What a query gives, one line, in a session that stays: 'gone' without one, or the text of an error.
+sub watch_sql {
+    my ($node, $query, $rest) = @_;
+    my $connstr = $node->connstr('postgres');
+    return watch(sub { ask_sql($connstr, $query) }, $rest);
+}
 
 sub watch {
-    my ($port, $ask) = @_;
-    my ($pid, $read) = start_child(sub { live($_[0], $port, $ask) });
-    return bless { pid => $pid, read => $read, text => '', changes => [] }, __PACKAGE__;
+    my ($ask, $rest) = @_;
+    my ($pid, $read) = start_child(sub { live($_[0], $ask, $rest // $usual_rest) });
+    return bless { pid => $pid, read => $read, text => '', changes => [], heard => 0 }, __PACKAGE__;
 }
 
 # All changes until now, the first answer included: [time, answer] each.
@@ -41,9 +55,20 @@ sub changes {
     while (sysread $self->{read}, $self->{text}, 65536, length $self->{text}) { }
     while ($self->{text} =~ s/\A(\S+) (\S+) (\S+) (.*)\n//) {
         push @{ $self->{changes} }, [ $1, $4 ] if !@{ $self->{changes} } || $self->{changes}[-1][1] ne $4;
-        @$self{qw(pace slowest)} = ($2, $3);
+        @$self{qw(heard pace slowest)} = ($1, $2, $3);
     }
     return @{ $self->{changes} };
+}
+
+# The same from $since on, with the answer that was the last one then. All that was answered until now is in it: a watcher
+# that tells nothing any more is waited for, so that its silence is not taken for constancy.
+sub changes_since {
+    my ($self, $since) = @_;
+    my $now = now();
+    wait_for('a watcher to answer', sub { $self->changes; $self->{heard} > $now });
+    my @changes = $self->changes;
+    shift @changes while @changes > 1 && $changes[1][0] <= $since;
+    return @changes;
 }
 
 # When the answer was first one for which $condition is true, after $since; undef: not yet.
@@ -76,10 +101,10 @@ sub leave { my ($self) = @_; $self->changes; end_child($self->{pid}); return }
 # ---- in the process of a watcher -----------------------------------------------------------------------------------
 
 sub live {
-    my ($report, $port, $ask) = @_;
+    my ($report, $ask, $rest) = @_;
     my ($start, $before, $last, $answers, $slowest, $told) = (now(), undef, "\n", 0, 0, 0);
     while (has_parent()) {
-        my $answer = $ask->($port);
+        my $answer = $ask->();
         my $now    = now();
         $answers++;
         $slowest = $now - $before if defined $before && $now - $before > $slowest;
@@ -100,24 +125,45 @@ my $whole_head = qr{\AHTTP/1\.1 (\d+) .*?\r\nContent-Length: (\d+)\r\n.*?\r\n\r\
 
 sub ask_master {
     my ($port) = @_;
-    my $answer = eval { ask_kept($port) };
-    return $answer if defined $answer;
-    undef $kept;
-    return 'gone';
+    my ($status, $body) = ask_kept($port, '/master') or return 'gone';
+    return $status == 200 ? $body : $status == 404 ? '' : $status;
 }
 
+sub ask_code { return (ask_kept(@_))[0] // 'gone' }
+
+# (status, body), or nothing.
 sub ask_kept {
-    my ($port) = @_;
+    my @answer = eval { fetch_kept(@_) };
+    undef $kept unless @answer;
+    return @answer;
+}
+
+sub fetch_kept {
+    my ($port, $path) = @_;
     $kept //= connect_to($port);
-    syswrite $kept, "GET /master HTTP/1.1\r\nHost: x\r\n\r\n" or die "gone\n";
+    syswrite $kept, "GET $path HTTP/1.1\r\nHost: x\r\n\r\n" or die "gone\n";
     my $text = '';
     while (1) {
         if (my ($status, $size, $body) = $text =~ $whole_head) {
-            return $status == 200 ? $body : $status == 404 ? '' : $status if length $body == $size;
+            return ($status, $body) if length $body == $size;
         }
         IO::Select->new($kept)->can_read(10) or die "no answer\n";
         sysread $kept, $text, 65536, length $text or die "gone\n";
     }
+}
+
+my $session;    # the watcher's own
+
+sub ask_sql {
+    my ($connstr, $query) = @_;
+    my $answer = eval { ($session //= PgStatus::Session->new($connstr))->query($query) };
+    return $answer if defined $answer && $answer !~ /\n/;
+    my $why = $answer // $@;
+    $session->close if $session;
+    undef $session;
+    return "error: $1" if $why =~ /^(?:psql:\S+ )?(ERROR: .*)/m;
+    usleep($session_rest);
+    return 'gone';
 }
 
 sub ask_word {
