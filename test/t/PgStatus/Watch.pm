@@ -131,9 +131,14 @@ sub ask_master {
 
 sub ask_code { return (ask_kept(@_))[0] // 'gone' }
 
-# (status, body), or nothing.
+# (status, body), or nothing. A connection that the server has let go by now says nothing about the server.
 sub ask_kept {
+    my $old    = $kept;
     my @answer = eval { fetch_kept(@_) };
+    return @answer if @answer;
+    undef $kept;
+    return unless $old;
+    @answer = eval { fetch_kept(@_) };
     undef $kept unless @answer;
     return @answer;
 }
