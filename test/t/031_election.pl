@@ -23,7 +23,7 @@ sub start_nodes {
     my @list  = @node{@$listed};
     set_conf($_, 'pg_status.hosts' => hosts_of(@list)) foreach @list;
     foreach my $node (@list) {
-        wait_for('the list', sub { sql($node, 'SELECT host FROM pg_status_hosts() ORDER BY node_id LIMIT 1') eq name_of($list[0]) });
+        wait_for('the list', sub { all_of($node)->[0]{host} eq name_of($list[0]) });
     }
     my %roles = map { $_ => 'standby' } @$names;
     wait_roles(\@nodes, { %roles, $names->[0] => 'primary' });
@@ -55,24 +55,14 @@ sub soon_split {
     return;
 }
 
-# Every poller has asked every host anew since now, $times times.
-sub wait_polls {
-    my ($times, @nodes) = @_;
-    foreach my $round (1 .. $times) {
-        my %since = map { $_->name => sql($_, 'SELECT clock_timestamp()') } @nodes;
-        foreach my $node (@nodes) {
-            my $name = $node->name;
-            wait_for("$name to have asked all", sub {
-                sql($node, "SELECT bool_and(last_check > '$since{$name}') FROM pg_status_hosts()") eq 't' });
-        }
-    }
-    return;
-}
-
 sub reason { my ($node) = @_; return try_sql($node, 'SELECT pg_status_primary_reason()') // 'none' }
 
 # The statuses that a watcher has seen from $since on, each once.
-sub codes { my ($watch, $since) = @_; my %seen = map { $_->[1] => 1 } $watch->changes_since($since); return [ sort keys %seen ] }
+sub codes {
+    my ($watch, $since) = @_;
+    my %seen = map { $_->[1] => 1 } $watch->changes_since($since);
+    return [ sort keys %seen ];
+}
 
 subtest 'a standby is promoted beside a primary that a standby follows' => sub {
     my @nodes = start_nodes([qw(a1 a2 a3)], [qw(a1 a2 a3)]);

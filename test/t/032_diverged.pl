@@ -1,7 +1,7 @@
-# Standbys whose history is not the primary's: those of another server that was promoted to the same timeline number, and
-# those that have replayed more of the old timeline than the new one continues. They are shown as such, have no lag, and
-# nobody is sent to them who asks for a limit or for a position. And positions that come with their timeline: those that
-# were lost with the old primary, and those that were not.
+# Standbys whose history is not the primary's: those of another server that was promoted to the same timeline number,
+# and those that have replayed more of the old timeline than the new one continues. They are shown as such, have no
+# lag, and nobody is sent to them who asks for a limit or for a position. And positions that come with their timeline:
+# those that were lost with the old primary, and those that were not.
 use strict;
 use warnings;
 use FindBin;
@@ -32,14 +32,18 @@ sub wait_replayed {
 
 sub wait_streams_timeline {
     my ($node, $timeline) = @_;
-    wait_for($node->name . " to stream timeline $timeline",
-        sub { sql($node, "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming' AND received_tli = $timeline") });
+    my $query = "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming' AND received_tli = $timeline";
+    wait_for($node->name . " to stream timeline $timeline", sub { sql($node, $query) });
     return;
 }
 
 my @nodes;    # of the scenario: whose names can be answers
 
-sub known { my ($answer) = @_; my ($node) = grep { name_of($_) eq $answer } @nodes; return $node ? $node->name : $answer }
+sub known {
+    my ($answer) = @_;
+    my ($node) = grep { name_of($_) eq $answer } @nodes;
+    return $node ? $node->name : $answer;
+}
 
 # All that a selector names on a node within a dozen calls, by SQL.
 sub chosen {
@@ -104,8 +108,12 @@ sub soon_position_chooses {
     return;
 }
 
-sub position    { my ($lsn) = @_; return [ "min_lsn => '$lsn'", "min_lsn=$lsn" ] }
-sub position_on { my ($timeline, $lsn) = @_; return [ "min_lsn => '$lsn', timeline => $timeline", "min_lsn=$timeline:$lsn" ] }
+sub position { my ($lsn) = @_; return [ "min_lsn => '$lsn'", "min_lsn=$lsn" ] }
+
+sub position_on {
+    my ($timeline, $lsn) = @_;
+    return [ "min_lsn => '$lsn', timeline => $timeline", "min_lsn=$timeline:$lsn" ];
+}
 
 subtest 'two are promoted to the same timeline' => sub {
     @nodes = start_cluster([qw(d1 d2 d3 d4 d5)], @fast);
@@ -139,8 +147,9 @@ subtest 'two are promoted to the same timeline' => sub {
     wait_replayed($of_loser,  $lost);
 
     foreach my $node (@left) {
-        soon_is($node->name . ': the standby of the other one is diverged', $is_diverged, sub { shown($node, $of_loser) });
-        soon_is($node->name . ': that of the first is good',                $is_good,     sub { shown($node, $of_winner) });
+        my $on = $node->name . ': ';
+        soon_is($on . 'the standby of the other one is diverged', $is_diverged, sub { shown($node, $of_loser) });
+        soon_is($on . 'that of the first is good', $is_good, sub { shown($node, $of_winner) });
         soon_is($node->name . ': and the other one itself is superseded', 1,
             sub { row($node, $loser)->{superseded} ? 1 : 0 });
         soon_is($node->name . ' has an event of it', 1,
@@ -155,7 +164,10 @@ subtest 'two are promoted to the same timeline' => sub {
     my $good = $of_winner->name;
     soon_position_chooses('who has what was written on the first', position($won), $good, $good, @left);
     soon_position_chooses('nobody has what was written on the other', position($lost), 'nobody', '404', @left);
-    is(sql($_, 'SELECT pg_status_most_sync_by_bytes()'), name_of($of_winner), $_->name . ': the most in sync') foreach @left;
+    foreach my $node (@left) {
+        my $most = known(sql($node, 'SELECT pg_status_most_sync_by_bytes()'));
+        is($most, $good, $node->name . ': and so is the most in sync');
+    }
     $named->only('the first stayed named all the time', $since, \@left, [$winner]);
     $named->end;
 
@@ -173,12 +185,7 @@ subtest 'two are promoted to the same timeline' => sub {
     is(sql($winner, "SELECT '$further'::pg_lsn > '$lost'"), 't', 'the first gets past where the other one was stopped');
     wait_replayed($of_winner, $further);
     foreach my $node (@still) {
-        my $at = sql($node, 'SELECT clock_timestamp()');
-        foreach my $round (1 .. 3) {
-            wait_for('all to be asked anew', sub {
-                sql($node, "SELECT bool_and(last_check > '$at') FROM pg_status_hosts()") eq 't' });
-            $at = sql($node, 'SELECT clock_timestamp()');
-        }
+        wait_polls(3, $node);
         my $name = $node->name;
         is_deeply([ map { $_->[1] } $state{$name}->changes_since($stopped) ], ['diverged'],
             "$name: the other one is stopped, its standby is diverged all the time");
@@ -228,7 +235,8 @@ subtest 'a standby past the fork, and positions with their timeline' => sub {
 
     my @lost = ('nobody', '404 lost');
     soon_position_chooses('a position that was never shipped is lost', position_on(1, $never_shipped), @lost, @left);
-    soon_position_chooses('so is one that only a diverged standby has', position_on(1, $not_shipped_to_new), @lost, @left);
+    soon_position_chooses('so is one that only a diverged standby has', position_on(1, $not_shipped_to_new), @lost,
+        @left);
     soon_position_chooses('one before the fork: the primary has it', position_on(1, $common), ($new->name) x 2, @left);
 
     forget_session($ahead);
@@ -242,15 +250,16 @@ subtest 'a standby past the fork, and positions with their timeline' => sub {
     }
     soon_limits_choose($ahead->name, @left);
     my $written = write_megabytes($new, 1);
-    soon_position_chooses('a position of the new timeline: who follows has it', position_on(2, $written), ($ahead->name) x 2, @left);
-    soon_position_chooses('one before the fork: who follows has it', position_on(1, $common), ($ahead->name) x 2, @left);
-    soon_position_chooses('what was never shipped is lost, however far the others get', position_on(1, $never_shipped), @lost, @left);
+    my @ahead = ($ahead->name) x 2;
+    soon_position_chooses('one of the new timeline: who follows has it', position_on(2, $written), @ahead, @left);
+    soon_position_chooses('one before the fork: who follows has it', position_on(1, $common), @ahead, @left);
+    soon_position_chooses('what was never shipped is lost as before', position_on(1, $never_shipped), @lost, @left);
 
     sql($ahead, 'SELECT pg_wal_replay_pause()');
     $written = write_megabytes($new, 1);
     soon_position_chooses('who follows has it not yet: the primary', position_on(2, $written), ($new->name) x 2, @left);
     sql($ahead, 'SELECT pg_wal_replay_resume()');
-    soon_position_chooses('and then who follows', position_on(2, $written), ($ahead->name) x 2, @left);
+    soon_position_chooses('and then who follows', position_on(2, $written), @ahead, @left);
     foreach my $node (@left) { forget_session($node); $node->stop('immediate') }
 };
 

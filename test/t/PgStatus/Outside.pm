@@ -15,7 +15,7 @@ use Time::HiRes qw(time);
 our @EXPORT = qw(
   raw_port raw_bytes raw_status read_to_end
   log_offset log_text log_lines pg_status_log read_from
-  worker_pid postmaster_pid pid_status processes_of pending_signals is_under_asan freeze thaw
+  worker_pid postmaster_pid pid_status processes_of pending_signals is_under_asan freeze freeze_worker thaw
 );
 
 my %raw_port_of;    # node name -> its pg_status.port
@@ -137,6 +137,14 @@ sub freeze {
     kill 'STOP', postmaster_pid($node);
     push @frozen, my @whole = processes_of($node);
     kill 'STOP', @whole;
+    return;
+}
+
+# Stops a worker alone, as one that gets no processor any more; thaw() as above.
+sub freeze_worker {
+    my ($node, $kind) = @_;
+    push @frozen, my $pid = worker_pid($node, $kind) // croak $node->name . " has no $kind";
+    kill 'STOP', $pid;
     return;
 }
 

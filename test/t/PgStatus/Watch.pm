@@ -1,6 +1,6 @@
-# Watchers: each is a process that asks one port, or one query, over and over, with a rest in between, and tells when the
-# answer became another one. Times are of the monotonic clock, in seconds; now() reads the same one. What an answer means
-# is the caller's matter.
+# Watchers: each is a process that asks one port, or one query, over and over, with a rest in between, and tells when
+# the answer became another one. Times are of the monotonic clock, in seconds; now() reads the same one. What an
+# answer means is the caller's matter.
 package PgStatus::Watch;
 
 use strict;
@@ -46,29 +46,28 @@ sub watch_sql {
 sub watch {
     my ($ask, $rest) = @_;
     my ($pid, $read) = start_child(sub { live($_[0], $ask, $rest // $usual_rest) });
-    return bless { pid => $pid, read => $read, text => '', changes => [], heard => 0 }, __PACKAGE__;
+    return bless { pid => $pid, read => $read, text => '', changes => [] }, __PACKAGE__;
 }
 
-# All changes until now, the first answer included: [time, answer] each.
+# All changes until now, the first answer included: [time, answer, when it was last asked with that result] each.
 sub changes {
     my ($self) = @_;
     while (sysread $self->{read}, $self->{text}, 65536, length $self->{text}) { }
-    while ($self->{text} =~ s/\A(\S+) (\S+) (\S+) (.*)\n//) {
-        push @{ $self->{changes} }, [ $1, $4 ] if !@{ $self->{changes} } || $self->{changes}[-1][1] ne $4;
-        @$self{qw(heard pace slowest)} = ($1, $2, $3);
+    while ($self->{text} =~ s/\A(\S+) (\S+) (\S+) (\S+) (.*)\n//) {
+        push @{ $self->{changes} }, [ $1, $5 ] if !@{ $self->{changes} } || $self->{changes}[-1][1] ne $5;
+        $self->{changes}[-1][2] = $2;
+        @$self{qw(pace slowest)} = ($3, $4);
     }
     return @{ $self->{changes} };
 }
 
-# The same from $since on, with the answer that was the last one then. All that was answered until now is in it: a watcher
-# that tells nothing any more is waited for, so that its silence is not taken for constancy.
+# Those with an answer to what was asked after $since. All that was answered until now is in it: a watcher that tells
+# nothing any more is waited for, so that its silence is not taken for constancy.
 sub changes_since {
     my ($self, $since) = @_;
     my $now = now();
-    wait_for('a watcher to answer', sub { $self->changes; $self->{heard} > $now });
-    my @changes = $self->changes;
-    shift @changes while @changes > 1 && $changes[1][0] <= $since;
-    return @changes;
+    wait_for('a watcher to answer', sub { my @changes = $self->changes; @changes && $changes[-1][2] > $now });
+    return grep { $_->[2] > $since } $self->changes;
 }
 
 # When the answer was first one for which $condition is true, after $since; undef: not yet.
@@ -102,22 +101,27 @@ sub leave { my ($self) = @_; $self->changes; end_child($self->{pid}); return }
 
 sub live {
     my ($report, $ask, $rest) = @_;
-    my ($start, $before, $last, $answers, $slowest, $told) = (now(), undef, "\n", 0, 0, 0);
+    my ($start, $before, $asked_before, $last, $answers, $slowest, $told) = (now(), undef, 0, "\n", 0, 0, 0);
     while (has_parent()) {
+        my $asked  = now();
         my $answer = $ask->();
         my $now    = now();
         $answers++;
         $slowest = $now - $before if defined $before && $now - $before > $slowest;
-        $before  = $now;
-        # the pace is told now and then, too
-        if ($answer ne $last || $now > $told + 0.1) {
-            syswrite $report, sprintf "%.6f %.6f %.6f %s\n", $now, ($now - $start) / $answers, $slowest, $answer;
+        # until when the last answer held is told with the next one; the pace, now and then, too
+        if ($answer ne $last || $now > $told + 0.25) {
+            my @how = (($now - $start) / $answers, $slowest);
+            my $text = $answer eq $last || !defined $before ? '' : line($before, $asked_before, @how, $last);
+            syswrite $report, $text . line($now, $asked, @how, $answer);
             ($last, $told) = ($answer, $now);
         }
+        ($before, $asked_before) = ($now, $asked);
         usleep($rest);
     }
     return;
 }
+
+sub line { return sprintf "%.6f %.6f %.6f %.6f %s\n", @_ }
 
 my $kept;    # the watcher's connection
 
