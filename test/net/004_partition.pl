@@ -98,7 +98,8 @@ sub partition {
         logs_once($node, $offset{ $node->name }, qr/WARNING: .*split brain/, 'and warns once');
     }
     wait_says($promoted, 'MASTER', 200, 'the new primary');
-    wait_says($lonely, 'MASTER', 200, 'so does the old one: it takes writes, and sees a majority');
+    # it takes writes, and sees a majority; but also its successor
+    wait_says($lonely, $fence ? ('FENCED', 503) : ('MASTER', 200), 'the old one');
 
     note 'rebuilt';
     forget_session($lonely);

@@ -55,6 +55,7 @@ sub obstacle {
         $network->cut('a');
         $network->silence('a');
         $network->drop('a', 'b', 5432);
+        $network->deafen('a', 5432);
         $network->refuse('a');
         $network->no_route('a', 'b');
         $network->heal;
@@ -177,6 +178,14 @@ sub silence {
 sub drop {
     my ($self, $from, $to, $port) = @_;
     $self->rule($from, 'OUTPUT', '-d', $self->address($to), qw(-p tcp --dport), $port, qw(-j DROP));
+    return;
+}
+
+# What comes in from outside for a TCP port of an end is lost, also on connections that are there; what it asks others, and
+# hears from them, comes through.
+sub deafen {
+    my ($self, $name, $port) = @_;
+    $self->rule($name, qw(INPUT -i eth0 -p tcp --dport), $port, qw(-j DROP));
     return;
 }
 
