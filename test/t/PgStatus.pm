@@ -23,7 +23,8 @@ use Time::HiRes qw(time usleep);
 
 our @EXPORT = (
     qw(new_node init_node init_standby conf_lines configure set_conf start_three hosts_of conninfo_of name_of
-      wait_for soon_is wait_row wait_roles wait_polls wait_caught_up is_up is_down sql try_sql session forget_session row all_of),
+      wait_for soon_is wait_row wait_roles wait_polls wait_caught_up is_up is_down sql try_sql session forget_session
+      row all_of),
     @PgStatus::Outside::EXPORT);
 
 # Deadline of every wait, in seconds. What is waited for takes a fraction of a second on an idle machine.
@@ -190,8 +191,8 @@ sub wait_polls {
     my ($times, @nodes) = @_;
     foreach my $node ((@nodes) x $times) {
         my $since = sql($node, 'SELECT clock_timestamp()');
-        wait_for($node->name . ' to have asked all',
-            sub { sql($node, "SELECT bool_and(coalesce(last_check > '$since', false)) FROM pg_status_hosts()") eq 't' });
+        my $query = "SELECT bool_and(coalesce(last_check > '$since', false)) FROM pg_status_hosts()";
+        wait_for($node->name . ' to have asked all', sub { sql($node, $query) eq 't' });
     }
     return;
 }

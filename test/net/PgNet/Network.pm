@@ -181,8 +181,8 @@ sub drop {
     return;
 }
 
-# What comes in from outside for a TCP port of an end is lost, also on connections that are there; what it asks others, and
-# hears from them, comes through.
+# What comes in from outside for a TCP port of an end is lost, also on connections that are there; what it asks others,
+# and hears from them, comes through.
 sub deafen {
     my ($self, $name, $port) = @_;
     $self->rule($name, qw(INPUT -i eth0 -p tcp --dport), $port, qw(-j DROP));

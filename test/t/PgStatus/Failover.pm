@@ -123,7 +123,8 @@ sub restart_without_signal {
     return;
 }
 
-# For so many seconds, each $pause seconds, one of the sessions that pollers have on a server is ended. Returns how many.
+# For so many seconds, each $pause seconds, one of the sessions that pollers have on a server is ended. Returns how
+# many were.
 sub end_pollers_sessions {
     my ($node, $pause, $seconds) = @_;
     my $one = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'pg\\_status %' ORDER BY random() LIMIT 1";
