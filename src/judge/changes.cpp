@@ -157,10 +157,13 @@ void DescribeSplitBrain(const ClusterVerdict& before, const ClusterVerdict& afte
                         const std::vector<HostEntry>& entries, std::vector<LogLine>& lines) {
   if (before.split_brain == after.split_brain) return;
   if (after.split_brain) {
-    lines.push_back({Level::kWarning,
-                     fmt::format("split brain: {} servers are primary at the same time: {}",
-                                 after.live_primaries, ClaimantNames(after, entries)),
-                     after.primary_reason,
+    std::string what =
+        after.live_primaries > 1
+            ? fmt::format("split brain: {} servers are primary at the same time: {}",
+                          after.live_primaries, ClaimantNames(after, entries))
+            : fmt::format("split brain: {} goes on as a primary, although its timeline was left",
+                          ClaimantNames(after, entries));
+    lines.push_back({Level::kWarning, std::move(what), after.primary_reason,
                      "Stop all but one of them; the others have to be rewound or rebuilt."});
     return;
   }

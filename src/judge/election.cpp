@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "judge/age.hpp"
+#include "judge/quorum.hpp"
 #include "judge/topology.hpp"
 
 namespace pg_status {
@@ -146,14 +147,13 @@ class Forest {
 
   void AddClaimant(std::size_t index) {
     const HostVerdict& host = hosts_[index];
-    const Quorum& quorum = cluster_.quorum;
     Tree tree;
     tree.claimant = tree.root = index;
     tree.branch = BranchOf(host);
     tree.place = index;
     tree.incumbent = incumbent_ && first_[*incumbent_] == index;
     tree.refused = host.refused_timeline != 0 && host.refused_timeline == host.facts->timeline;
-    tree.cut_off = quorum.possible() && host.votes_down >= quorum.majority();
+    tree.cut_off = IsCutOff(host, limits_, now_);
     tree.size = 1;
     trees_.push_back(std::move(tree));
   }

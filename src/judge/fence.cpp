@@ -3,23 +3,10 @@
 
 #include <algorithm>
 
-#include "judge/topology.hpp"
+#include "judge/quorum.hpp"
 
 namespace pg_status {
 namespace {
-
-bool IsCutOff(ClusterVerdict& cluster, const Limits& limits, MonoUs now) {
-  const HostVerdict* const self = cluster.self ? &cluster.hosts[*cluster.self] : nullptr;
-  const Quorum& quorum = cluster.quorum;
-  if (self == nullptr || !quorum.possible() || self->votes_down < quorum.majority()) {
-    cluster.cut_off_since = 0;
-    return false;
-  }
-  if (cluster.cut_off_since == 0) cluster.cut_off_since = now;
-  const std::int64_t patience =
-      limits.poll_interval_us + limits.max_fails * limits.fast_poll_interval_us;
-  return now - cluster.cut_off_since >= patience;
-}
 
 bool IsSelf(const ClusterVerdict& cluster, std::size_t index) {
   if (!cluster.self) return false;
@@ -53,7 +40,7 @@ FenceCause Cause(const ClusterVerdict& cluster, bool cut_off) {
 }  // namespace
 
 void JudgeFence(ClusterVerdict& cluster, const Limits& limits, MonoUs now) {
-  const bool cut_off = IsCutOff(cluster, limits, now);
+  const bool cut_off = cluster.self && IsCutOff(cluster.hosts[*cluster.self], limits, now);
   cluster.fence_cause = cluster.ready ? Cause(cluster, cut_off) : FenceCause::kNone;
 }
 

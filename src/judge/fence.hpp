@@ -10,13 +10,11 @@
 
 namespace pg_status {
 
-// Sets cluster.fence_cause (of several the first in their order) and cut_off_since. Needs all that
-// the steps before it set.
+// Sets cluster.fence_cause, of several the first in their order. Needs all that the steps before it
+// set.
 //
 //   no majority   it does not see a majority of the voting nodes
-//   unreachable   a majority of them says that it cannot reach this server, for as long as it takes
-//                 to call a host down, and for one round of asking them: what they say may be older
-//                 than this run of the server
+//   unreachable   a majority of them says that it cannot reach this server (IsCutOff of quorum.hpp)
 //   successor     another tree has won the election
 //   outvoted      a majority of them names another primary
 //

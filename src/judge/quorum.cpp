@@ -228,6 +228,10 @@ void Ballot::WeighDown() {
     const bool self = own_.known() && RunSeen(host) == own_;
     host.unreachable_here =
         down && !self && quorum.possible() && proved_[i] && host.votes_up >= quorum.majority();
+    const bool cut_off = quorum.possible() && host.votes_down >= quorum.majority() &&
+                         (self || IsInSight(host, limits_, now_));
+    if (!cut_off) host.cut_off_since = 0;
+    if (cut_off && host.cut_off_since == 0) host.cut_off_since = now_;
     const bool said = !quorum.possible() || host.foreign || host.votes_down >= quorum.majority();
     host.down_for_all = down && !host.unreachable_here && (said || host.down_for_all);
   }
@@ -238,6 +242,12 @@ void Ballot::WeighDown() {
 void JudgeQuorum(ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
                  const Limits& limits, const ServerRun& own, MonoUs now) {
   Ballot(cluster, entries, limits, own, now).Count();
+}
+
+bool IsCutOff(const HostVerdict& host, const Limits& limits, MonoUs now) {
+  const std::int64_t patience =
+      limits.poll_interval_us + limits.max_fails * limits.fast_poll_interval_us;
+  return host.cut_off_since != 0 && now - host.cut_off_since >= patience;
 }
 
 }  // namespace pg_status

@@ -31,4 +31,9 @@ namespace pg_status {
 void JudgeQuorum(ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
                  const Limits& limits, const ServerRun& own, MonoUs now);
 
+// Whether a majority has said for long enough that it cannot reach a host which we see running: for
+// as long as it takes to call a host down, and one round of asking more. What others say may be of
+// before the host was started.
+bool IsCutOff(const HostVerdict& host, const Limits& limits, MonoUs now);
+
 }  // namespace pg_status

@@ -125,6 +125,8 @@ struct HostVerdict {
   int votes_up = 0;                           // voting nodes that reach it, itself included
   int votes_down = 0;                         // voting nodes that do not
   bool unreachable_here = false;              // down for this node, while a majority reaches it
+  MonoUs cut_off_since = 0;  // since when a majority says that it cannot reach it, although it runs
+                             // in our sight, or is this server; 0 = it does not say so
   bool down_for_all = false;  // down, and a majority said so, or there is none to contradict; stays
                               // so until it is up or unreachable_here
 };
@@ -206,8 +208,7 @@ struct ClusterVerdict {
   std::optional<std::size_t> self;  // index of this server, when it was found in the list
   Quorum quorum;
   std::vector<Voice> voices;  // of the voting nodes that hold somebody to be the primary
-  MonoUs cut_off_since = 0;  // since when a majority says that it cannot reach this server; 0 = not
-  bool ready = false;        // every host's first probe has finished; never goes back
+  bool ready = false;         // every host's first probe has finished; never goes back
 };
 
 }  // namespace pg_status

@@ -493,6 +493,36 @@ TEST(Fresh, NodeThatHearsNothingGoesByWhatItSees) {
   EXPECT_EQ(story.Named(), Index(0)) << "more are with it";
 }
 
+// What the others say of it is of before it was started; a moment later it is not.
+TEST(Fresh, NodeIsNotTakenForUnreachableBecauseItWasDown) {
+  Story story(3);
+  story.own_start = Story::StartOf(1, 1);
+  const auto says = [](Facts facts) {
+    facts.gives_opinions = true;
+    Opinion opinion;
+    opinion.host = "b:5432";
+    opinion.system_identifier = kSystem;
+    opinion.postmaster_start = Story::StartOf(1);
+    opinion.rank = Rank::kIncumbent;
+    facts.opinions = std::make_shared<Opinions>(Opinions{opinion});
+    return facts;
+  };
+  story.Answers(0, says(Story::PrimaryOf(0, 1)), 1000);
+  story.Answers(2, says(Story::StandbyOf(2, 2, 1)), 1000);
+  story.Answers(1, Story::PrimaryOf(1, 2, 1), 1001);
+  EXPECT_EQ(story[1].votes_down, 2);
+  EXPECT_EQ(story.Named(), Index(1));
+  for (const int ms : {1200, 2200, 2300}) {
+    story.Answers(0, says(Story::PrimaryOf(0, 1)), ms);
+    story.Answers(2, says(Story::StandbyOf(2, 2, 1)), ms);
+    story.Answers(1, Story::PrimaryOf(1, 2, 1), ms + 1);
+    if (ms < 2300) {
+      EXPECT_EQ(story.Named(), Index(1)) << ms;
+    }
+  }
+  EXPECT_EQ(story.Named(), kNobody) << "they go on saying so: it is cut off, and a is superseded";
+}
+
 // ---- without agreement --------------------------------------------------------------------------
 
 TEST(Agreement, OfMostCountsMoreThanOnesOwnMemory) {
