@@ -38,12 +38,22 @@ bool Counts(PgstFenceCause cause, const MajorityView& view) {
   return cause == PGST_FENCE_SUCCESSOR || (cause != PGST_FENCE_NONE && view.possible);
 }
 
-// Two of the same node's answers must not contradict each other: whoever names another primary is
-// none.
+// Two of the same node's answers must not contradict each other: whoever names another primary of
+// its own cluster is none. (It need not have found itself among the hosts for that.)
 bool NamesAnother(const World& world) {
-  const std::optional<std::uint32_t> named = NamedPrimary(*world.snapshot);
-  if (!named || world.snapshot->hosts[*named].self != 0) return false;
-  return SelfHost(world) != nullptr;
+  const PgstSnapshot& snapshot = *world.snapshot;
+  const std::optional<std::uint32_t> named = NamedPrimary(snapshot);
+  return named && snapshot.hosts[*named].self == 0 &&
+         snapshot.system_identifier == world.node.system_identifier;
+}
+
+// Whether this server, which has just started, is still to be found among the hosts: what the
+// poller makes of the others was judged without it.
+bool IsYetToBeFound(const World& world) {
+  const PgstHost* const hosts = world.snapshot->hosts;
+  return SelfHost(world) == nullptr &&
+         std::any_of(hosts, hosts + HostCount(*world.snapshot),
+                     [](const PgstHost& host) { return host.state == PGST_STATE_UNKNOWN; });
 }
 
 // Positions of another timeline cannot be compared: one of an older timeline is of a history that
@@ -121,7 +131,7 @@ MajorityView MajorityOf(const World& world) {
 // A primary that knows nothing yet sees no majority: it may have been started on the wrong side.
 PgstFenceCause FenceCauseOf(const World& world) {
   const MajorityView view = MajorityOf(world);
-  if (!view.known) return PGST_FENCE_NO_MAJORITY;
+  if (!view.known || (view.possible && IsYetToBeFound(world))) return PGST_FENCE_NO_MAJORITY;
   const std::uint8_t told = world.snapshot->fence_cause;
   const auto cause =
       static_cast<PgstFenceCause>(std::min<std::uint8_t>(told, std::uint8_t{PGST_FENCE_OUTVOTED}));

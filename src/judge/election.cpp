@@ -330,8 +330,7 @@ void RenewIncumbent(ClusterVerdict& cluster, const std::vector<HostEntry>& entri
   const std::optional<std::size_t> most = MostHeld(CountVoices(cluster, std::nullopt));
   if (!most) return;
   cluster.incumbent = IncumbentFrom(cluster.hosts[*most], entries[*most]);
-  if (!IsClaimant(cluster.hosts[*most])) return;
-  // They know of whoever else claims now, and have refused him.
+  // They know of whoever else claims now, and have refused it, be it that they name nobody.
   for (std::size_t i = 0; i < cluster.hosts.size(); ++i) {
     HostVerdict& host = cluster.hosts[i];
     if (i != *most && IsClaimant(host)) host.refused_timeline = host.facts->timeline;

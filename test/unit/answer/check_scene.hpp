@@ -98,6 +98,7 @@ class CheckScene {
     snapshot.layout = PGST_SNAPSHOT_LAYOUT;
     snapshot.ready = 1;
     snapshot.stale_after = kStaleAfter;
+    snapshot.system_identifier = kSystem;
     snapshot.made_mono = kNow - 250 * kUsPerMs;
     snapshot.made_wall = kWallNow - 250 * kUsPerMs;
     snapshot.live_primaries = 1;

@@ -911,12 +911,28 @@ TEST(CheckFence, HearsWhatItIsTold) {
        },
        3, PGST_FENCE_NONE},
       {"nobody is named", [](CheckScene& s) { s.snapshot().primary = -1; }, 3, PGST_FENCE_NONE},
-      {"another one is named, and this server is not in the list",
+      {"another one is named, and this server has not found itself",
        [](CheckScene& s) {
          NameAnother(s);
          s.host(0).self = 0;
        },
+       3, PGST_FENCE_SUCCESSOR},
+      {"another cluster's primary is named",
+       [](CheckScene& s) {
+         NameAnother(s);
+         s.host(0).self = 0;
+         s.snapshot().system_identifier = 1;
+       },
        3, PGST_FENCE_NONE},
+      {"this server has just started, and is still to be found",
+       [](CheckScene& s) {
+         s.snapshot().primary = -1;
+         s.host(0).self = 0;
+         s.host(0).state = PGST_STATE_UNKNOWN;
+       },
+       3, PGST_FENCE_NO_MAJORITY},
+      {"a new host is in the list", [](CheckScene& s) { s.host(1).state = PGST_STATE_UNKNOWN; }, 3,
+       PGST_FENCE_NONE},
       // of two nodes none can be outvoted, but one can see that another took over
       {"two nodes, nothing", kNothing, 2, PGST_FENCE_NONE},
       {"two nodes, no majority",

@@ -485,6 +485,20 @@ TEST(Fresh, NodeLearnsOfAPrimaryThatIsJustAway) {
   EXPECT_EQ(story.Named(), kNobody);
 }
 
+// This very server is the primary that restarts, and it takes a moment until it can be asked.
+TEST(Fresh, NodeDoesNotTakeTheWrongOneBecauseItIsTheFirstToBeSeen) {
+  Story story(3);
+  const auto says_a = [](Facts facts) {
+    return Voting(facts, "a:5432", Story::StartOf(0), Rank::kIncumbent);
+  };
+  story.Fails(0, 900, Outcome::kRejected);
+  story.Answers(2, says_a(Story::PrimaryOf(2, 2)), 1000);
+  story.Answers(1, says_a(Story::Unconnected(1, 1)), 1000);
+  EXPECT_EQ(story.Named(), kNobody);
+  story.Answers(0, Story::PrimaryOf(0, 1, 1), 1100);
+  EXPECT_EQ(story.Named(), Index(0));
+}
+
 TEST(Fresh, NodeThatHearsNothingGoesByWhatItSees) {
   Story story(3);
   story.Answers(0, Story::PrimaryOf(0, 1), 1000);
