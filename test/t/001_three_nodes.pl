@@ -173,8 +173,7 @@ subtest 'a role without pg_monitor' => sub {
     my %offset = map { $_->name => log_offset($_) } @nodes;
     set_conf($_, 'pg_status.conninfo' => 'dbname=postgres user=watcher') foreach @nodes;
     foreach my $node (@nodes) {
-        wait_row($node, $standby1, 'without details', sub { !defined $_[0]{sync_state} });
-        wait_row($node, $standby2, 'without details', sub { !defined $_[0]{upstream} });
+        wait_row($node, $_, 'without details', sub { !defined $_[0]{sync_state} }) foreach $standby1, $standby2;
         my $seen = row($node, $standby2)->{last_check};
         my %polls;
         wait_for('ten more polls', sub { $polls{ row($node, $standby2)->{last_check} }++; keys %polls > 10 });
@@ -182,6 +181,7 @@ subtest 'a role without pg_monitor' => sub {
         my $row = row($node, $standby1);
         is_deeply([ @$row{qw(role state lag_ms fails replication_state)} ], [ 'standby', 'up', 0, 0, undef ],
             'and that the standby is there and has no lag');
+        is($row->{upstream}, name_of($primary), 'whom it follows it tells itself');
         my @told = grep { /pg_monitor/ } log_lines($node, $offset{ $node->name });
         cmp_ok(scalar @told, '>=', 1, 'the log names the missing right');
         cmp_ok(scalar @told, '<=', 3, 'once for each host, not for each poll');
