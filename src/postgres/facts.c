@@ -22,7 +22,7 @@
 #include "shared.h"
 
 /* A line of a history has some 50 bytes: this is for thousands of promotions. */
-#define MAX_HISTORY_BYTES (256 * 1024)
+#define MAX_HISTORY_BYTES ((off_t) 256 * 1024)
 
 /* When a history that could not be read is looked for again, in microseconds: a standby
  * may get the file a moment after it has come to the timeline. */
