@@ -1,0 +1,562 @@
+# What was true at each moment of a history, from what was done (acts) and what was seen of the servers past pg_status
+# (sights, births). Time is cut into steps; of each step it is known, not known, or known not to be. Pure: it asks nobody.
+#
+# The judge reports only what is certainly wrong, so everything here leans to "not known":
+#
+# A *branch* is what one server wrote from one beginning as a primary to its end, over restarts. It descends from the
+# branches whose rows the server had when it began, each up to the last row that it had. A server *has* a branch when it
+# has a row of it. A standby has *diverged* from a primary when it has rows that the primary's branch does not go through.
+#
+# The *winner*, in the eyes of one node and by the rules of election, is the claimant (a live server out of recovery, of
+# the node's list) that beats every other server which may claim, and every tree without a head: live standbys with rows
+# that the winner has not. Trees are counted twice, in all servers and in those that vote, and at their smallest for the
+# winner (who certainly streams from it), at their largest for the others (who may, by its configuration); both counts
+# have to agree. Against another one the winner has to be
+#   newer (has the other's branch, with a higher timeline):     at least as big, or the incumbent
+#   of the same timeline number, neither descends from the other: bigger, or as big and the incumbent
+#   anything else:                                             bigger and the incumbent
+# There is no winner while anything of this is not known, while the node itself is frozen, down or gets another list, and
+# while somebody is shut out of a claimant, or the node out of anybody: then it depends on votes who wins.
+#
+# The *incumbent* of a node is who has been its winner for as long as it may take to learn anything (`bound`); it is
+# forgotten as soon as anybody else may be chosen: another winner, no winner for a reason that may make nodes choose, or
+# its own absence while there is a claimant that has not lost. A node that starts has the one of a majority of voters.
+#
+# A branch has *lost*, in the eyes of a node, when its server claimed beside an incumbent, or when the incumbent's branch
+# descends from it (then it is *superseded*). That is over
+#   for a superseded one: when no live server has the incumbent's branch: at once if it was never seen to claim, else
+#     after ten seconds, as then the incumbent is gone without a sign;
+#   for another one: ten seconds after the incumbent stopped to claim, or as soon as a live standby is set to follow it:
+#     a claimant that lost needs a follower of its own, and is not named just because the other one restarts;
+#   for both: when the node restarts, or somebody is shut out of the incumbent, or the node out of anybody.
+package PgStatus::Histories::Truth;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use List::Util qw(max min);
+
+our @EXPORT = qw(bounds_of);
+
+my $step = 0.1;
+
+# In these many seconds something that is gone without a sign stops to count; a little less, as the nodes begin to count
+# later than we do.
+my $gone_time = 9;
+
+# From the settings (seconds), how long it may take until a node believes what is true. A silent server is down after
+# max_fails probes of poll_timeout, each fast_poll_interval later, begun within a poll_interval; another node's opinion
+# of it comes one poll of that node and one of ours later. All of it twice, for a machine at half speed. What a stuck
+# poller knew is too old after max_fails + 1 rounds and two seconds. A second and a half is for processes that wait to run.
+#   bound   for all that is learned;  nobody   until the only primary must be named: a primary that is gone without a
+#   sign keeps its place for ten seconds
+sub bounds_of {
+    my ($settings) = @_;
+    my $down  = $settings->{max_fails} * ($settings->{poll_timeout} + $settings->{fast_poll_interval})
+      + $settings->{poll_interval};
+    my $told  = 2 * $settings->{poll_interval};
+    my $stale = ($settings->{max_fails} + 1) * max($settings->{poll_interval}, $settings->{poll_timeout}) + 2;
+    my $bound = max($stale, 2 * ($down + $told)) + 1.5;
+    return { bound => $bound, nobody => $bound + 10 };
+}
+
+# history: as in Script. acts, sights, births: as Cluster and Recorder give them. begin, end: times; everybody named the
+# first primary at the beginning.
+sub new {
+    my ($class, %told) = @_;
+    my $self = bless { %told, bounds => bounds_of($told{settings}) }, $class;
+    $self->{names} = [ map { $_->{name} } @{ $self->{history}{servers} } ];
+    $self->{server} = { map { $_->{name} => $_ } @{ $self->{history}{servers} } };
+    $self->{last} = $self->index_of($self->{end});
+    $self->take_births;
+    $self->take_acts;
+    $self->take_sights($_) foreach @{ $self->{names} };
+    $self->follow_nodes;
+    return $self;
+}
+
+sub index_of { my ($self, $time) = @_; return max(0, int(($time - $self->{begin}) / $step)) }
+
+# The steps from one time to another, the ends included. Before the beginning all had been as in the first step for long.
+sub steps { my ($self, $from, $to) = @_; return $self->index_of($from) .. min($self->{last}, 1 + $self->index_of($to)) }
+
+# ---- branches ------------------------------------------------------------------------------------------------------
+
+sub rows_of { my ($text) = @_; return { map { split /:/ } grep { /:/ } split /,/, $text } }
+
+sub take_births {
+    my ($self) = @_;
+    foreach (@{ $self->{births} }) {
+        my ($time, $server, $branch, $timeline, $rows) = @$_;
+        $self->{branch}{$branch} = { server => $server, timeline => $timeline, from => rows_of($rows) };
+    }
+    return;
+}
+
+sub descends {
+    my ($self, $branch, $from) = @_;
+    return $branch ne $from && exists $self->{branch}{$branch}{from}{$from};
+}
+
+# Whether a server with these rows is somewhere on the way of a branch.
+sub is_on {
+    my ($self, $rows, $branch) = @_;
+    my $from = $self->{branch}{$branch}{from};
+    foreach my $other (keys %$rows) {
+        next if $other eq $branch;
+        return 0 unless exists $from->{$other} && $rows->{$other} <= $from->{$other};
+    }
+    return 1;
+}
+
+# The branch that the newest of these rows are of: the one with most forerunners.
+sub newest_of {
+    my ($self, $rows) = @_;
+    my $forerunners = sub { scalar keys %{ $self->{branch}{ $_[0] }{from} } };
+    return (sort { $forerunners->($b) <=> $forerunners->($a) || $a cmp $b } grep { $self->{branch}{$_} } keys %$rows)[0];
+}
+
+# ---- what was done -------------------------------------------------------------------------------------------------
+
+# For each step: {status}{server}: up, down, frozen, poller, change; {role}{server}: primary, standby, change;
+# {upstream}{server}: the servers that it may be set to follow; {refused}: { "who where" => 1, or 0.5 while not known };
+# {list}: names, undef while it changes; {busy}: 1 while something is done.
+sub take_acts {
+    my ($self) = @_;
+    my (%servers, @list, %refused);
+    foreach my $server (@{ $self->{history}{servers} }) {
+        $servers{ $server->{name} } = {
+            up       => 1,
+            frozen   => '',
+            upstream => $server->{upstream},
+            role     => defined $server->{upstream} ? 'standby' : 'primary'
+        };
+    }
+    @list = @{ $self->{history}{list} };
+    my $k = 0;
+    my $fill = sub {
+        my ($until) = @_;
+        for (; $k < $until && $k <= $self->{last}; $k++) {
+            foreach my $name (keys %servers) {
+                my $server = $servers{$name};
+                $self->{status}{$name}[$k] = !$server->{up} ? 'down' : { all => 'frozen', poller => 'poller', '' => 'up' }->{ $server->{frozen} };
+                $self->{role}{$name}[$k] = $server->{role};
+                $self->{upstream}{$name}[$k] = [ grep { defined } $server->{upstream} ];
+            }
+            $self->{list}[$k]    = [@list];
+            $self->{refused}[$k] = {%refused};
+            $self->{busy}[$k]    = 0;
+        }
+    };
+    foreach my $act (grep { $_->{words}[0] ne 'pause' } @{ $self->{acts} }) {
+        my ($from, $to) = ($self->index_of($act->{t0}), $self->index_of($act->{t1}) + 3);
+        $fill->($from);
+        my $after   = $act->{servers};
+        my $relists = $act->{words}[0] eq 'list';
+        $to += 10 if $relists;    # a reload is asked for and not waited for
+        my %touched = map { $_ => 1 } @{ $act->{words} };
+        my @mixed   = ($from .. min($to, $self->{last}));
+        foreach my $name (keys %servers) {
+            my ($old, $new) = ($servers{$name}, $after->{$name});
+            my $moves = $act->{words}[0] =~ /\A(?:restart|unsignal|rebuild)\z/ && $act->{words}[1] eq $name;
+            my $status = { map { $_ => 1 } "$old->{up} $old->{frozen}", "$new->{up} $new->{frozen}" };
+            foreach my $i (@mixed) {
+                $self->{status}{$name}[$i] = keys %$status > 1 || $moves ? 'change'
+                  : !$new->{up} ? 'down' : { all => 'frozen', poller => 'poller', '' => 'up' }->{ $new->{frozen} };
+                $self->{role}{$name}[$i] = $old->{role} eq $new->{role} ? $new->{role} : 'change';
+                $self->{upstream}{$name}[$i] = [ grep { defined } $old->{upstream}, $new->{upstream} ];
+            }
+        }
+        # one that was shut out for long may be asked rarely: it may take as long again until it is seen
+        foreach my $i (@mixed) {
+            $self->{list}[$i]    = $relists ? undef : [@list];
+            $self->{refused}[$i] = { map { $_ => $refused{$_} && $act->{refused}{$_} ? 1 : 0.5 } keys %refused, keys %{ $act->{refused} } };
+            $self->{busy}[$i]    = 1;
+        }
+        %servers = %$after;
+        %refused = %{ $act->{refused} };
+        @list    = @{ $act->{list} };
+        $k       = @mixed ? $mixed[-1] + 1 : $k;
+    }
+    $fill->($self->{last} + 1);
+    $self->trail_refusals;
+    return;
+}
+
+# A host that was shut out may be asked more rarely the longer that lasted, so the end of it may be noticed as late.
+sub trail_refusals {
+    my ($self) = @_;
+    my (%since, %until);
+    my $bound = $self->{bounds}{bound} / $step;
+    foreach my $k (0 .. $self->{last}) {
+        my $now = $self->{refused}[$k];
+        foreach my $pair (keys %since) {
+            next if exists $now->{$pair};
+            $until{$pair} = $k + max($bound, $k - delete $since{$pair});
+        }
+        $since{$_} //= $k foreach keys %$now;
+        foreach my $pair (keys %until) {
+            $now->{$pair} //= 0.5 if $k < $until{$pair};
+        }
+    }
+    return;
+}
+
+# ---- what was seen -------------------------------------------------------------------------------------------------
+
+# For each step and server: {live}: 1, 0, undef not known; {claim}: 1 it is a primary, 0 it is not; {begun}: it was restarted;
+# {own}: the branch that
+# it writes, or wrote last, while it is no standby; {rows}: those that it had at least; {streams}: who streamed from it
+# before and after the step, both lists; {maybe}: either.
+sub take_sights {
+    my ($self, $name) = @_;
+    my @sights = map { my ($t0, $t1, undef, $recovery, $timeline, $start, $branch, $followers, $rows) = @$_;
+        {
+            t0 => $t0, t1 => $t1, gone => $recovery eq 'gone', recovery => $recovery, start => $start // '', branch => $branch // '-',
+            followers => { map { $_ => 1 } split /,/, $followers // '' }, rows => rows_of($rows // '')
+        } } sort { $a->[0] <=> $b->[0] } grep { $_->[2] eq $name } @{ $self->{sights} };
+    my ($i, $frozen_since, $own, $rows) = (0, undef, undef, {});
+    foreach my $k (0 .. $self->{last}) {
+        my $time = $self->{begin} + $k * $step;
+        $i++ while $i < @sights && $sights[$i]{t0} < $time + $step;
+        # the last that ended before the step, the first that began after it
+        my $j = $i - 1;
+        $j-- while $j >= 0 && $sights[$j]{t1} > $time;
+        my ($before, $after) = ($j >= 0 ? $sights[$j] : undef, $sights[$i]);
+        my $status = $self->{status}{$name}[$k];
+        my $role   = $self->{role}{$name}[$k];
+        $frozen_since = $status eq 'frozen' ? $frozen_since // $k : undef;
+        my $same = $before && $after && !$before->{gone} && !$after->{gone} && $before->{start} eq $after->{start}
+          && $before->{recovery} eq $after->{recovery} && $after->{t0} - $before->{t1} < 1.5 ? 1 : 0;
+        my $live = $status eq 'down' ? 0
+          : $status eq 'frozen' ? ($k - $frozen_since > $self->{bounds}{bound} / $step ? 0 : undef)
+          : $status =~ /up|poller/ && $same ? 1 : undef;
+        my $claim = defined $live && !$live || $role eq 'standby' ? 0
+          : $live && $role eq 'primary' && !$before->{recovery} && $before->{branch} eq $after->{branch} && $before->{branch} ne '-' ? 1
+          : undef;
+        $rows = $before->{rows} if $before && !$before->{gone};
+        $own  = $before->{branch} if $before && !$before->{gone} && !$before->{recovery} && $before->{branch} ne '-';
+        $own  = undef if $role eq 'standby';
+        $self->{begun}{$name}[$k]   = $before && $after && ($before->{start} ne '' && $after->{start} ne '' && $before->{start} ne $after->{start});
+        $self->{live}{$name}[$k]    = $live;
+        $self->{claim}{$name}[$k]   = $claim;
+        $self->{own}{$name}[$k]     = $own;
+        $self->{rows}{$name}[$k]    = $rows;
+        $self->{streams}{$name}[$k] = $live ? { map { $_ => 1 } grep { $after->{followers}{$_} } keys %{ $before->{followers} } } : {};
+        $self->{maybe}{$name}[$k]   = { map { %{ $_->{followers} } } grep { $_ && !$_->{gone} } $before, $after };
+    }
+    return;
+}
+
+# ---- trees ---------------------------------------------------------------------------------------------------------
+
+sub votes { my ($self, $name) = @_; return $self->{server}{$name}{pg_status} && $self->{server}{$name}{vote} }
+
+# Servers -> [how many, how many of them vote].
+sub count { my ($self, @names) = @_; return [ scalar @names, scalar grep { $self->votes($_) } @names ] }
+
+# Who certainly streams from a claimant, itself included.
+sub certain_tree {
+    my ($self, $k, $head, $listed) = @_;
+    my %in = ($head => 1);
+    my @open = ($head);
+    while (defined(my $name = shift @open)) {
+        next unless $self->{live}{$name}[$k];
+        foreach my $other (keys %{ $self->{streams}{$name}[$k] }) {
+            next if $in{$other} || !$listed->{$other} || !$self->{live}{$other}[$k] || ($self->{claim}{$other}[$k] // 1);
+            $in{$other} = 1;
+            push @open, $other;
+        }
+    }
+    return keys %in;
+}
+
+# Who may stream from it.
+sub possible_tree {
+    my ($self, $k, $head, $listed) = @_;
+    my %in = ($head => 1);
+    my $more = 1;
+    while ($more) {
+        $more = 0;
+        foreach my $name (grep { !$in{$_} } @{ $self->{names} }) {
+            next unless $self->{role}{$name}[$k] ne 'primary';
+            my $set  = grep { $in{$_} } @{ $self->{upstream}{$name}[$k] };
+            my $seen = grep { $self->{maybe}{$_}[$k]{$name} } keys %in;
+            $in{$name} = $more = 1 if $set || $seen;
+        }
+    }
+    return grep { $_ eq $head || $listed->{$_} && !(defined $self->{live}{$_}[$k] && !$self->{live}{$_}[$k]) } keys %in;
+}
+
+# Whether a winner with this smallest tree certainly beats another one.
+#   other: { branch (undef: not known), size (largest) }
+sub beats {
+    my ($self, $winner, $other) = @_;
+    my ($mine, $theirs) = ($winner->{size}, $other->{size});
+    my $bigger   = $mine->[0] > $theirs->[0]  && $mine->[1] > $theirs->[1];
+    my $as_big   = $mine->[0] >= $theirs->[0] && $mine->[1] >= $theirs->[1];
+    return 1 if $bigger && $winner->{incumbent};
+    return 0 unless defined $other->{branch};
+    my ($one, $two) = map { $self->{branch}{$_} } $winner->{branch}, $other->{branch};
+    return $as_big || $winner->{incumbent} if $self->descends($winner->{branch}, $other->{branch}) && $one->{timeline} > $two->{timeline};
+    return 0 if $one->{timeline} != $two->{timeline} || $self->descends($other->{branch}, $winner->{branch});
+    return $bigger || $as_big && $winner->{incumbent};
+}
+
+# The winner of a step in the eyes of a node: ("server/branch", ''), or (undef, why not): blind, list, refused, nobody,
+# open.
+sub elect {
+    my ($self, $node, $k, $incumbent) = @_;
+    return (undef, 'blind') if $self->{status}{$node}[$k] ne 'up';
+    my $list = $self->{list}[$k] or return (undef, 'list');
+    my %listed = map { $_ => 1 } @$list;
+    my @candidates = grep { $self->{claim}{$_}[$k] // 1 } @$list;
+    my %claims = map { $_ => 1 } @candidates;
+    foreach my $pair (keys %{ $self->{refused}[$k] }) {
+        my ($who, $where) = split ' ', $pair;
+        return (undef, 'refused') if $who eq $node || $claims{$where};
+    }
+    return (undef, 'nobody') unless @candidates;
+    foreach my $name (grep { $self->{claim}{$_}[$k] } @candidates) {
+        my $branch = $self->{own}{$name}[$k];
+        my %mine   = map { $_ => 1 } $self->certain_tree($k, $name, \%listed);
+        my $winner = {
+            branch    => $branch,
+            size      => $self->count(keys %mine),
+            incumbent => ($incumbent // '') eq "$name/$branch"
+        };
+        my @others = map { { branch => $self->{own}{$_}[$k], size => $self->count($self->possible_tree($k, $_, \%listed)) } }
+          grep { $_ ne $name } @candidates;
+        push @others, $self->headless($k, $branch, \%listed, \%claims, \%mine);
+        return ("$name/$branch", '') unless grep { !$self->beats($winner, $_) } @others;
+    }
+    return (undef, 'open');
+}
+
+# Live standbys with rows that are not on the winner's way: they may be a tree whose head is not live.
+sub headless {
+    my ($self, $k, $branch, $listed, $claims, $mine) = @_;
+    my %trees;
+    foreach my $name (grep { $listed->{$_} && !$claims->{$_} && !$mine->{$_} } @{ $self->{names} }) {
+        next if defined $self->{live}{$name}[$k] && !$self->{live}{$name}[$k];
+        my $rows = $self->{rows}{$name}[$k];
+        next if $self->is_on($rows, $branch);
+        push @{ $trees{ $self->newest_of($rows) // '' } }, $name;
+    }
+    return map { { branch => $_ eq '' ? undef : $_, size => $self->count(@{ $trees{$_} }) } } keys %trees;
+}
+
+# ---- what a node must have come to believe -------------------------------------------------------------------------
+
+# For each step, in the eyes of a node: {winner}, {since} the step since when it is the same one, {lost}:
+# { "server/branch" => 1 }. All nodes step by step, as one that starts hears the others.
+sub follow_nodes {
+    my ($self) = @_;
+    my $first = $self->{history}{servers}[0]{name};
+    my %of = map { $_ => { last => '', since => -1e9, incumbent => "$first/${first}1", lost => {} } }
+      grep { $self->{server}{$_}{pg_status} } @{ $self->{names} };
+    foreach my $k (0 .. $self->{last}) {
+        foreach my $node (sort keys %of) { $self->follow_node($node, $k, $of{$node}) }
+    }
+    return;
+}
+
+sub follow_node {
+    my ($self, $node, $k, $now) = @_;
+    my $bound = $self->{bounds}{bound} / $step;
+    my $lost  = $now->{lost};
+    if ($self->{status}{$node}[$k] =~ /down|change/ || $self->{begun}{$node}[$k]) {
+        %$lost = ();
+        $now->{incumbent} = undef;
+    }
+    $now->{incumbent} //= $self->told_by_majority($node, $k);
+    my ($winner, $why) = $k == 0 ? ($now->{incumbent}, '') : $self->elect($node, $k, $now->{incumbent});
+    if (defined $winner) {
+        $now->{since}     = $k      if $winner ne $now->{last} && $k > 0;
+        $now->{incumbent} = undef   if defined $now->{incumbent} && $now->{incumbent} ne $winner;
+        $now->{incumbent} = $winner if $k - $now->{since} >= $bound;
+        delete $lost->{$winner};
+        $self->lose($node, $k, $winner, $lost) if $k - $now->{since} >= $bound;
+    } elsif ($why ne 'list' && $why ne 'nobody' && !($why eq 'open' && $self->is_kept($k, $now->{incumbent}, $lost))) {
+        $now->{incumbent} = undef;
+    }
+    $now->{last} = $winner // '';
+    $self->release($node, $k, $lost);
+    $self->{incumbent}{$node}[$k] = $now->{incumbent};
+    $self->{winner}{$node}[$k]    = $winner;
+    $self->{since}{$node}[$k]     = $now->{since};
+    $self->{lost}{$node}[$k]      = { map { $_ => 1 } keys %$lost };
+    return;
+}
+
+# An incumbent that is away keeps its place while all that claim have lost to it.
+sub is_kept {
+    my ($self, $k, $incumbent, $lost) = @_;
+    return 0 unless defined $incumbent;
+    my ($server) = split m{/}, $incumbent;
+    return 0 if $self->{claim}{$server}[$k];
+    foreach my $name (grep { $_ ne $server && ($self->{claim}{$_}[$k] // 1) } @{ $self->{list}[$k] }) {
+        my $own = $self->{own}{$name}[$k];
+        return 0 unless defined $own && $lost->{"$name/$own"};
+    }
+    return 1;
+}
+
+# Whom a majority of the voters has as the incumbent (in this step or the one before), as a node hears that has none.
+sub told_by_majority {
+    my ($self, $node, $k) = @_;
+    my $list = $self->{list}[$k] or return undef;
+    my @voters = grep { $self->votes($_) } @$list;
+    my %said;
+    foreach my $name (grep { $_ ne $node && $self->{live}{$_}[$k] } @voters) {
+        my $incumbent = $self->{incumbent}{$name}[$k] // $self->{incumbent}{$name}[ $k - 1 ] // next;
+        $said{$incumbent}++;
+    }
+    my ($most) = sort { $said{$b} <=> $said{$a} } keys %said;
+    return defined $most && $said{$most} > @voters / 2 ? $most : undef;
+}
+
+sub lose {
+    my ($self, $node, $k, $winner, $lost) = @_;
+    my ($server, $branch) = split m{/}, $winner;
+    foreach my $name (grep { $_ ne $server } @{ $self->{list}[$k] }) {
+        next unless $self->{claim}{$name}[$k];
+        my $own = $self->{own}{$name}[$k];
+        $lost->{"$name/$own"} = { by => $server, branch => $branch, superseded => $self->descends($branch, $own), seen => 1 };
+    }
+    foreach my $old (keys %{ $self->{branch}{$branch}{from} }) {
+        my $name = ($self->{branch}{$old} // next)->{server};
+        next if $name eq $server;
+        $lost->{"$name/$old"} //= { by => $server, branch => $branch, superseded => 1, seen => 0 };
+    }
+    return;
+}
+
+sub release {
+    my ($self, $node, $k, $lost) = @_;
+    my $long = $gone_time / $step;
+    my %listed = map { $_ => 1 } @{ $self->{list}[$k] // [] };
+    my @refused = map { [ split ' ' ] } keys %{ $self->{refused}[$k] };
+    my $all_shut = grep { $_->[0] eq $node } @refused;
+    foreach my $key (keys %$lost) {
+        my ($one, $server) = ($lost->{$key}, split m{/}, $key);
+        my $there = $one->{superseded}
+          ? grep { $listed{$_} && $self->{live}{$_}[$k] && exists $self->{rows}{$_}[$k]{ $one->{branch} } } @{ $self->{names} }
+          : $self->{claim}{ $one->{by} }[$k] && $self->{own}{ $one->{by} }[$k] eq $one->{branch};
+        $one->{gone} = $there ? undef : $one->{gone} // $k;
+        my $over = defined $one->{gone} && ($k - $one->{gone} > $long || $one->{superseded} && !$one->{seen});
+        $over ||= !$one->{superseded} && $self->possible_tree($k, $server, \%listed) > 1;
+        $over ||= $all_shut || grep { $_->[1] eq $one->{by} } @refused;
+        delete $lost->{$key} if $over;
+    }
+    return;
+}
+
+# ---- what the judge asks -------------------------------------------------------------------------------------------
+
+# The server that has been the winner for a node all the time from $from to $to; undef.
+sub stable_winner {
+    my ($self, $node, $from, $to) = @_;
+    my @steps = $self->steps($from, $to) or return undef;
+    my $winner = $self->{winner}{$node}[ $steps[-1] ] // return undef;
+    return undef if $self->{since}{$node}[ $steps[-1] ] > $steps[0];
+    return (split m{/}, $winner)[0];
+}
+
+# Whether a server's own branch had lost for a node all the time.
+sub had_lost {
+    my ($self, $node, $server, $from, $to) = @_;
+    my @steps = $self->steps($from, $to) or return 0;
+    foreach my $k (@steps) {
+        my $own = $self->{own}{$server}[$k] // return 0;
+        return 0 unless $self->{lost}{$node}[$k]{"$server/$own"};
+    }
+    return 1;
+}
+
+# Whether a server certainly was a primary all the time.
+sub claimed {
+    my ($self, $server, $from, $to) = @_;
+    my @steps = $self->steps($from, $to) or return 0;
+    return !grep { !$self->{claim}{$server}[$_] } @steps;
+}
+
+# Whether a live server had rows that $primary's branch does not go through, all the time.
+sub had_diverged {
+    my ($self, $server, $primary, $from, $to) = @_;
+    my @steps = $self->steps($from, $to) or return 0;
+    foreach my $k (@steps) {
+        my $branch = $self->{own}{$primary}[$k];
+        return 0 unless $self->{live}{$server}[$k] && defined $branch && !$self->is_on($self->{rows}{$server}[$k], $branch);
+    }
+    return 1;
+}
+
+# Whether anything was done to these servers in that time.
+sub was_touched {
+    my ($self, $from, $to, @names) = @_;
+    my %name = map { $_ => 1 } @names;
+    foreach my $act (@{ $self->{acts} }) {
+        next if $act->{words}[0] eq 'pause' || $act->{t1} < $from || $act->{t0} > $to;
+        return 1 if $act->{words}[0] =~ /\A(?:list|allow)\z/ || grep { $name{$_} } @{ $act->{words} };
+    }
+    return 0;
+}
+
+sub voters { my ($self, $k) = @_; my $list = $self->{list}[$k] or return (); return grep { $self->votes($_) } @$list }
+
+# Why a primary has to be fenced all the time, in words; undef when that is not certain. In lists of less than three
+# voters there is no majority.
+sub fence_reason {
+    my ($self, $node, $from, $to) = @_;
+    my @steps = $self->steps($from, $to) or return undef;
+    my ($alone, $unreachable) = (1, 1);
+    foreach my $k (@steps) {
+        my @voters = $self->voters($k);
+        return undef unless @voters >= 3 && grep { $_ eq $node } @voters;
+        my $majority = int(@voters / 2) + 1;
+        my $refused  = $self->{refused}[$k];
+        my @others   = grep { $_ ne $node } @voters;
+        my $in_sight = 1 + grep { $self->{status}{$_}[$k] !~ /down|frozen/ && ($refused->{"$node $_"} // 0) < 1 } @others;
+        my $against  = grep { $self->{live}{$_}[$k] && $self->{status}{$_}[$k] eq 'up' && ($refused->{"$_ $node"} // 0) == 1
+              && !exists $refused->{"$node $_"} } @others;
+        $alone       = 0 unless $in_sight < $majority;
+        $unreachable = 0 unless $against >= $majority && $self->{status}{$node}[$k] eq 'up';
+    }
+    return 'it sees no majority'             if $alone;
+    return 'a majority cannot reach it'      if $unreachable;
+    my $winner = $self->stable_winner($node, $from, $to);
+    return "it sees its successor, $winner" if defined $winner && $winner ne $node && $self->claimed($node, $from, $to);
+    return undef;
+}
+
+# A text that is the same for two nodes of one side: whom they may ask, and the list. undef: not known, or not awake.
+sub side_of {
+    my ($self, $node, $k) = @_;
+    my $list = $self->{list}[$k] or return undef;
+    return undef unless $self->{live}{$node}[$k] && $self->{status}{$node}[$k] eq 'up';
+    my $refused = $self->{refused}[$k];
+    return undef if grep { $refused->{"$node $_"} && $refused->{"$node $_"} < 1 } @$list;
+    return join ' ', grep { !$refused->{"$node $_"} } @$list;
+}
+
+# A text of all that nodes may learn in a step: two steps with the same text are the same to them.
+sub state_of {
+    my ($self, $k) = @_;
+    return $self->{state}[$k] //= join ' ', $self->{busy}[$k] ? "busy $k" : '', map {
+        join ',', $_, $self->{status}{$_}[$k], map({ $_ // '-' } $self->{live}{$_}[$k], $self->{claim}{$_}[$k], $self->{own}{$_}[$k]),
+          sort keys %{ $self->{streams}{$_}[$k] } } @{ $self->{names} };
+}
+
+# How many servers of the list may claim, at most, in this time.
+sub most_claimants {
+    my ($self, $from, $to) = @_;
+    my $most = 0;
+    foreach my $k ($self->steps($from, $to)) {
+        $most = max($most, scalar grep { $self->{claim}{$_}[$k] // 1 } @{ $self->{list}[$k] // $self->{names} });
+    }
+    return $most;
+}
+
+1;
