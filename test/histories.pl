@@ -29,8 +29,8 @@ sub report {
     my @violations = @{ $history->{violations} };
     @violations ? $failed++ : $passed++;
     $all_acts += $history->{acts};
-    say_out(sprintf '%s %s: %d acts, %d answers, %d promises, %d violations (%.1f s, %.1f of them to judge)', @violations ? 'not ok' : 'ok', $name,
-        $history->{acts}, $history->{answers}, $history->{promises}, scalar @violations,
+    say_out(sprintf '%s %s: %d acts, %d answers (%d %% sure), %d promises, %d violations (%.1f s, %.1f of them to judge)', @violations ? 'not ok' : 'ok', $name,
+        @$history{qw(acts answers certain promises)}, scalar @violations,
         @$history{qw(seconds judging)});
     return unless @violations;
     $by_kind{ $_->{kind} }++ foreach @violations;

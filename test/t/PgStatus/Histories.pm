@@ -14,8 +14,9 @@ use PgStatus::Histories::Script;
 use PgStatus::Histories::Truth;
 use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
 
-# The histories that are part of test/run: [seed, how] each. Short ones, with little time to think in between.
-sub fixed { return ([ 1, acts => 4, quiet => 8 ], [ 2, acts => 4, quiet => 8 ], [ 3, acts => 4, quiet => 8 ]) }
+# The histories that are part of test/run: [seed, how] each. Short ones: a standby of five promoted by mistake, under a
+# fence; a failover while the old primary is frozen, which comes back; a cascaded standby promoted, the primary restarted.
+sub fixed { return map { [ $_, acts => 4, quiet => 8 ] } 4, 8, 11 }
 
 # Servers on paper, for many histories one after the other.
 sub new { my ($class) = @_; return bless { cluster => PgStatus::Histories::Cluster->new }, $class }
@@ -54,7 +55,8 @@ sub from_script {
     return $self->run($history, sub { shift @acts });
 }
 
-# Returns { script, acts (how many, without pauses), answers, violations, seconds }; dies when the servers do not begin.
+# Returns { script, acts (how many, without pauses), times (when which was), answers, promises (how many), certain (percent
+# of the answers), violations, judging, seconds }; dies when the servers do not begin.
 sub run {
     my ($self, $history, $next) = @_;
     my $cluster = $self->{cluster};
@@ -87,20 +89,19 @@ sub run {
         settings => \%PgStatus::Histories::Cluster::settings,
         begin    => $begin,
         end      => $end);
-    my @violations = judge_record($truth, $record);
+    my ($wrong, $certain) = judge_record($truth, $record);
     my $judged = clock_gettime(CLOCK_MONOTONIC);
-    push @violations, map { { kind => 'crash', node => '', text => $_, from => 0, to => $end - $begin, count => 1 } } @trouble;
+    my @violations = (@$wrong, map { { kind => 'crash', node => '', text => $_, from => 0, to => $end - $begin, count => 1 } } @trouble);
     return {
         script     => $script,
         acts       => scalar(grep { $_->{words}[0] ne 'pause' } @acts),
         answers    => scalar @{ $record->{answer} },
         promises   => scalar @{ $record->{promise} },
+        certain    => $certain,
         violations => \@violations,
         judging    => $judged - $stopped,
         seconds    => clock_gettime(CLOCK_MONOTONIC) - $start,
-        times      => [ map { sprintf '%7.1f s  %s', $_->{t0} - $begin, join ' ', @{ $_->{words} } } @acts ],
-        truth      => $truth,
-        record     => $record
+        times      => [ map { sprintf '%7.1f s  %s', $_->{t0} - $begin, join ' ', @{ $_->{words} } } @acts ]
     };
 }
 

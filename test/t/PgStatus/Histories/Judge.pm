@@ -19,15 +19,16 @@ our @EXPORT = qw(judge_record);
 # Answers that fall to the same fault are told once, with their number; a gap of so many seconds makes it two.
 my $same_time = 3;
 
-# record: as Recorder gives it. Returns violations, the first in time first: { kind, node, text, from, to, count }, times
-# since the beginning.
+# record: as Recorder gives it. Returns what was wrong, the first in time first: { kind, node, text, from, to, count },
+# times since the beginning; and for how many percent of the answers to "who is the primary" that was certain.
 sub judge_record {
     my ($truth, $record) = @_;
-    my $self = bless { truth => $truth, found => {}, violations => [], bounds => $truth->{bounds} }, __PACKAGE__;
+    my $self = bless { truth => $truth, found => {}, violations => [], certain => 0, bounds => $truth->{bounds} }, __PACKAGE__;
     $self->judge_answer(@$_) foreach @{ $record->{answer} };
     $self->judge_promise(@$_) foreach @{ $record->{promise} };
     $self->compare_nodes($record->{answer});
-    return sort { $a->{from} <=> $b->{from} } @{ $self->{violations} };
+    my $asked = grep { $_->[3] eq 'master' && $_->[4] ne 'absent' } @{ $record->{answer} };
+    return ([ sort { $a->{from} <=> $b->{from} } @{ $self->{violations} } ], $asked ? 100 * $self->{certain} / $asked : 0);
 }
 
 sub found {
@@ -58,6 +59,7 @@ sub judge_answer {
         return;
     }
     my $winner = $truth->stable_winner($node, $since, $t1);
+    $self->{certain}++ if defined $winner && $question eq 'master' && $answer ne 'absent';
     if ($question eq 'lag') {
         $self->found('diverged', $node, $t0, $t1, "passes /replica?lag=10MB with another history than ${winner}'s")
           if $answer eq '200' && defined $winner && $winner ne $node && $truth->had_diverged($node, $winner, $since, $t1);
@@ -67,7 +69,7 @@ sub judge_answer {
         my $long = $t0 - $self->{bounds}{nobody};
         my $only = $question eq 'master' ? $truth->stable_winner($node, $long, $t1) : undef;
         $self->found('nobody', $node, $t0, $t1, "names nobody though $only is the only primary")
-          if defined $only && $truth->most_claimants($long, $t1) == 1;
+          if defined $only && $long >= $truth->{begin} && $truth->most_claimants($long, $t1) == 1;
         return;
     }
     return unless $truth->{server}{$answer};
@@ -87,17 +89,17 @@ sub judge_answer {
 # With a timeline the position says whose it is, unless two servers began a timeline of that number. Without one it is
 # the named primary's, so that has to be the one that wrote the row, before and after, undisturbed.
 sub judge_promise {
-    my ($self, $t0, $t1, $node, $form, $timeline, $lsn, $primary, $host, $found, $before, $after) = @_;
+    my ($self, $t0, $t1, $node, $form, $timeline, $lsn, $primary, $host, $found, $before, $after, $written) = @_;
     return if $found ne '0';
     my ($truth, $bound) = ($self->{truth}, $self->{bounds}{bound});
     # a standby that crashed shows less than it had shown, for a while
     return if $truth->was_touched($t0 - $bound, $t1 + 2, $host, $node);
-    my $named = $before eq $primary && $after eq $primary && !$truth->was_touched($t0 - $bound, $t1, $primary);
+    my $named = $before eq $primary && $after eq $primary && !$truth->was_touched($t0 - $bound, $t1, $primary)
+      && $truth->wrote_on($primary, $written, $t1);
     my $alone = 1 >= grep { $_->{timeline} == $timeline } values %{ $truth->{branch} };
     return unless $named || $form eq 'timeline' && $alone;
-    # who shows no history tells only the number of its timeline
-    return unless $truth->{server}{$host}{pg_status} || $named;
-    my $diverged = $truth->had_diverged($host, $primary, $t0 - 0.3, $t1);
+    my $diverged = $truth->went_apart($host, $primary, $t1);
+    return if $diverged && !$truth->shows_history($host, $primary);
     return if $named && $diverged && !$truth->had_diverged($host, $primary, $t0 - $bound, $t1);
     $self->found('promise', $node, $t0, $t1, "names $host for min_lsn=" . ($form eq 'timeline' ? 'T:LSN' : 'LSN')
           . " of $primary, which has not the row that was written there" . ($diverged ? ' (it has diverged)' : ''));

@@ -47,12 +47,13 @@ sub cluster {
     my @servers = { name => 'a', upstream => undef, pg_status => 1, vote => 1 };
     foreach my $i (1 .. $#names) {
         my $cascade = $i > 1 && $self->chance(0.25);
-        my $plain   = $count > 2 && $i > 1 && $self->chance(0.15);
+        my $plain   = $self->chance(0.15) && $i > 1;
+        my $far     = $self->chance(0.4) && $i == $#names && $count > 3 && $self->{can}{vote};
         push @servers, {
             name      => $names[$i],
             upstream  => $cascade ? $names[ 1 + int($self->roll * ($i - 1)) ] : 'a',
             pg_status => $plain ? 0 : 1,
-            vote      => $self->{can}{vote} && $count > 3 && $i == $#names && $self->chance(0.4) ? 0 : 1
+            vote      => $far ? 0 : 1
         };
     }
     my $voters = grep { $_->{pg_status} && $_->{vote} } @servers;

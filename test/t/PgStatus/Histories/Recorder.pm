@@ -214,8 +214,8 @@ sub hold_to_promises {
     };
     my @asked = grep { $servers->{$_}{pg_status} } sort keys %$servers;
     my ($number, $timelines_known, @rows) = (0, 1);
+    srand;
     while (has_parent()) {
-        my $begun = now();
         my $name  = $asked[ $number++ % @asked ];
         my $port  = discovery_port($servers->{$name}{node});
         my $before = host_of($names, get($port, '/master'));
@@ -231,12 +231,11 @@ sub hold_to_promises {
                 push @rows, $row;
                 shift @rows if @rows > 100;
             }
-        } elsif (@rows && $timelines_known) {
+        } elsif (@rows) {
             $row = $rows[ int rand @rows ];
         }
         if ($row) {
-            my $fresh = $row->{time} > $begun;
-            my $form  = $timelines_known && (!$fresh || $number % 3) ? 'timeline' : 'plain';
+            my $form = $timelines_known && rand() < 0.6 ? 'timeline' : 'plain';
             my $t0    = now();
             my ($status, $body) = get($port, "/replica?min_lsn="
                   . ($form eq 'timeline' ? "$row->{timeline}:$row->{lsn}" : $row->{lsn}));

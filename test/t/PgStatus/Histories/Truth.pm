@@ -12,11 +12,12 @@
 # that the winner has not. Trees are counted twice, in all servers and in those that vote, and at their smallest for the
 # winner (who certainly streams from it), at their largest for the others (who may, by its configuration); both counts
 # have to agree. Against another one the winner has to be
-#   newer (has the other's branch, with a higher timeline):     at least as big, or the incumbent
-#   of the same timeline number, neither descends from the other: bigger, or as big and the incumbent
-#   anything else:                                             bigger and the incumbent
-# There is no winner while anything of this is not known, while the node itself is frozen, down or gets another list, and
-# while somebody is shut out of a claimant, or the node out of anybody: then it depends on votes who wins.
+#   of a newer timeline (its history goes through the other's): at least as big, or the incumbent
+#   of the same timeline, or neither is newer:                 bigger, or as big and the incumbent
+#   of an older one, or when that is not known:                bigger and the incumbent
+# Of a server without pg_status the history is not known: against it, or for it, only the last of these counts.
+# There is no winner while anything of this is not known, while the node itself is frozen, down or gets another list, while
+# so many are shut out of a claimant that votes may decide, and while the node itself is shut out of anybody.
 #
 # The *incumbent* of a node is who has been its winner for as long as it may take to learn anything (`bound`); it is
 # forgotten as soon as anybody else may be chosen: another winner, no winner for a reason that may make nodes choose, or
@@ -28,7 +29,7 @@
 #     after ten seconds, as then the incumbent is gone without a sign;
 #   for another one: ten seconds after the incumbent stopped to claim, or as soon as a live standby is set to follow it:
 #     a claimant that lost needs a follower of its own, and is not named just because the other one restarts;
-#   for both: when the node restarts, or somebody is shut out of the incumbent, or the node out of anybody.
+#   for both: when the node restarts, or many are shut out of the incumbent, or the node out of anybody.
 package PgStatus::Histories::Truth;
 
 use strict;
@@ -89,14 +90,25 @@ sub take_births {
     my ($self) = @_;
     foreach (@{ $self->{births} }) {
         my ($time, $server, $branch, $timeline, $rows) = @$_;
-        $self->{branch}{$branch} = { server => $server, timeline => $timeline, from => rows_of($rows) };
+        my $new = { server => $server, timeline => $timeline, from => rows_of($rows) };
+        # one that went on with the number of its forerunner is on the same timeline, in what a server can show
+        my $old = $self->{branch}{ $self->newest_of($new->{from}) // '' };
+        my $own = $old && $old->{timeline} == $timeline ? $old->{history}[-1] : $branch;
+        $new->{history} = [ grep({ $_ ne $own } @{ $old ? $old->{history} : [] }), $own ];
+        $self->{branch}{$branch} = $new;
     }
     return;
 }
 
-sub descends {
-    my ($self, $branch, $from) = @_;
-    return $branch ne $from && exists $self->{branch}{$branch}{from}{$from};
+# How the timelines of two branches are to each other: 'newer', 'older', 'same' (also two of that number that know nothing
+# of each other).
+sub relation {
+    my ($self, $one, $two) = @_;
+    my ($mine, $theirs) = map { $self->{branch}{$_}{history} } $one, $two;
+    return 'same'  if $mine->[-1] eq $theirs->[-1];
+    return 'newer' if grep { $_ eq $theirs->[-1] } @$mine;
+    return 'older' if grep { $_ eq $mine->[-1] } @$theirs;
+    return 'same';
 }
 
 # Whether a server with these rows is somewhere on the way of a branch.
@@ -290,17 +302,17 @@ sub possible_tree {
 }
 
 # Whether a winner with this smallest tree certainly beats another one.
-#   other: { branch (undef: not known), size (largest) }
+#   other: { branch (undef: not known), told (its history, as far as pg_status tells it), size (largest) }
 sub beats {
     my ($self, $winner, $other) = @_;
     my ($mine, $theirs) = ($winner->{size}, $other->{size});
     my $bigger   = $mine->[0] > $theirs->[0]  && $mine->[1] > $theirs->[1];
     my $as_big   = $mine->[0] >= $theirs->[0] && $mine->[1] >= $theirs->[1];
     return 1 if $bigger && $winner->{incumbent};
-    return 0 unless defined $other->{branch};
-    my ($one, $two) = map { $self->{branch}{$_} } $winner->{branch}, $other->{branch};
-    return $as_big || $winner->{incumbent} if $self->descends($winner->{branch}, $other->{branch}) && $one->{timeline} > $two->{timeline};
-    return 0 if $one->{timeline} != $two->{timeline} || $self->descends($other->{branch}, $winner->{branch});
+    return 0 unless defined $other->{branch} && $winner->{told} && $other->{told};
+    my $relation = $self->relation($winner->{branch}, $other->{branch});
+    return 0 if $relation eq 'older';
+    return $as_big || $winner->{incumbent} if $relation eq 'newer';
     return $bigger || $as_big && $winner->{incumbent};
 }
 
@@ -315,7 +327,7 @@ sub elect {
     my %claims = map { $_ => 1 } @candidates;
     foreach my $pair (keys %{ $self->{refused}[$k] }) {
         my ($who, $where) = split ' ', $pair;
-        return (undef, 'refused') if $who eq $node || $claims{$where};
+        return (undef, 'refused') if $who eq $node || $claims{$where} && $self->may_be_outvoted($where, $k);
     }
     return (undef, 'nobody') unless @candidates;
     foreach my $name (grep { $self->{claim}{$_}[$k] } @candidates) {
@@ -323,15 +335,24 @@ sub elect {
         my %mine   = map { $_ => 1 } $self->certain_tree($k, $name, \%listed);
         my $winner = {
             branch    => $branch,
+            told      => $self->shows_history($name),
             size      => $self->count(keys %mine),
             incumbent => ($incumbent // '') eq "$name/$branch"
         };
-        my @others = map { { branch => $self->{own}{$_}[$k], size => $self->count($self->possible_tree($k, $_, \%listed)) } }
+        my @others = map { { branch => $self->{own}{$_}[$k], told => $self->shows_history($_), size => $self->count($self->possible_tree($k, $_, \%listed)) } }
           grep { $_ ne $name } @candidates;
         push @others, $self->headless($k, $branch, \%listed, \%claims, \%mine);
         return ("$name/$branch", '') unless grep { !$self->beats($winner, $_) } @others;
     }
     return (undef, 'open');
+}
+
+# Whether a majority may say that it cannot reach a server: those that are shut out, and all that are not certainly there.
+sub may_be_outvoted {
+    my ($self, $server, $k) = @_;
+    my @voters  = $self->voters($k);
+    my $against = grep { $_ ne $server && ($self->{refused}[$k]{"$_ $server"} || !$self->{live}{$_}[$k]) } @voters;
+    return 2 * $against >= @voters;
 }
 
 # Live standbys with rows that are not on the winner's way: they may be a tree whose head is not live.
@@ -344,7 +365,7 @@ sub headless {
         next if $self->is_on($rows, $branch);
         push @{ $trees{ $self->newest_of($rows) // '' } }, $name;
     }
-    return map { { branch => $_ eq '' ? undef : $_, size => $self->count(@{ $trees{$_} }) } } keys %trees;
+    return map { { branch => $_ eq '' ? undef : $_, told => $self->shows_history(@{ $trees{$_} }), size => $self->count(@{ $trees{$_} }) } } keys %trees;
 }
 
 # ---- what a node must have come to believe -------------------------------------------------------------------------
@@ -420,14 +441,15 @@ sub told_by_majority {
 sub lose {
     my ($self, $node, $k, $winner, $lost) = @_;
     my ($server, $branch) = split m{/}, $winner;
-    foreach my $name (grep { $_ ne $server } @{ $self->{list}[$k] }) {
+    return unless $self->shows_history($server);
+    foreach my $name (grep { $_ ne $server && $self->shows_history($_) } @{ $self->{list}[$k] }) {
         next unless $self->{claim}{$name}[$k];
         my $own = $self->{own}{$name}[$k];
-        $lost->{"$name/$own"} = { by => $server, branch => $branch, superseded => $self->descends($branch, $own), seen => 1 };
+        $lost->{"$name/$own"} = { by => $server, branch => $branch, superseded => $self->relation($branch, $own) eq 'newer', seen => 1 };
     }
     foreach my $old (keys %{ $self->{branch}{$branch}{from} }) {
         my $name = ($self->{branch}{$old} // next)->{server};
-        next if $name eq $server;
+        next if $name eq $server || !$self->shows_history($name);
         $lost->{"$name/$old"} //= { by => $server, branch => $branch, superseded => 1, seen => 0 };
     }
     return;
@@ -438,6 +460,7 @@ sub release {
     my $long = $gone_time / $step;
     my %listed = map { $_ => 1 } @{ $self->{list}[$k] // [] };
     my @refused = map { [ split ' ' ] } keys %{ $self->{refused}[$k] };
+    my %outvoted = map { $_->[1] => $self->may_be_outvoted($_->[1], $k) } @refused;
     my $all_shut = grep { $_->[0] eq $node } @refused;
     foreach my $key (keys %$lost) {
         my ($one, $server) = ($lost->{$key}, split m{/}, $key);
@@ -447,7 +470,7 @@ sub release {
         $one->{gone} = $there ? undef : $one->{gone} // $k;
         my $over = defined $one->{gone} && ($k - $one->{gone} > $long || $one->{superseded} && !$one->{seen});
         $over ||= !$one->{superseded} && $self->possible_tree($k, $server, \%listed) > 1;
-        $over ||= $all_shut || grep { $_->[1] eq $one->{by} } @refused;
+        $over ||= $all_shut || $outvoted{ $one->{by} };
         delete $lost->{$key} if $over;
     }
     return;
@@ -482,10 +505,31 @@ sub claimed {
     return !grep { !$self->{claim}{$server}[$_] } @steps;
 }
 
+# Whether these servers tell their history: of others only the number of the timeline is known, which proves little.
+sub shows_history { my ($self, @names) = @_; return !grep { !$self->{server}{$_}{pg_status} } @names }
+
+# Whether a server has been a primary on one branch from one time to another.
+sub wrote_on {
+    my ($self, $server, $from, $to) = @_;
+    my ($first, @steps) = map { $self->{own}{$server}[$_] // '' } $self->steps($from, $to);
+    return $first ne '' && !grep { $_ ne $first } @steps;
+}
+
+# Whether a server had, at a time, rows that $primary's branch does not go through, or is a primary of its own. True also
+# when that is not known.
+sub went_apart {
+    my ($self, $server, $primary, $time) = @_;
+    my $k      = $self->index_of($time);
+    my $branch = $self->{own}{$primary}[$k];
+    return 0 if $server eq $primary;
+    return $self->{claim}{$server}[$k] // 1 || !defined $branch || !$self->is_on($self->{rows}{$server}[$k], $branch);
+}
+
 # Whether a live server had rows that $primary's branch does not go through, all the time.
 sub had_diverged {
     my ($self, $server, $primary, $from, $to) = @_;
     my @steps = $self->steps($from, $to) or return 0;
+    return 0 unless $self->shows_history($server, $primary);
     foreach my $k (@steps) {
         my $branch = $self->{own}{$primary}[$k];
         return 0 unless $self->{live}{$server}[$k] && defined $branch && !$self->is_on($self->{rows}{$server}[$k], $branch);
