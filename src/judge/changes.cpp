@@ -96,9 +96,11 @@ void DescribeHidden(const HostVerdict& before, const HostVerdict& after, const s
                     std::vector<LogLine>& lines) {
   const bool was_hidden = before.facts && before.facts->details_hidden;
   if (was_hidden || !after.facts || !after.facts->details_hidden) return;
-  lines.push_back({Level::kInfo, fmt::format("host \"{}\" does not show all its details", name),
-                   "Replication state, upstream and the newest WAL position may be unknown.",
-                   "Grant pg_monitor to the role that pg_status connects as."});
+  lines.push_back(
+      {Level::kInfo, fmt::format("host \"{}\" does not show all its details", name),
+       "Replication state and the newest WAL position may be unknown; so may its upstream, where "
+       "pg_status does not run there.",
+       "Grant pg_monitor to the role that pg_status connects as."});
 }
 
 // Those who claim to be the primary and are not named, while nobody is.

@@ -136,7 +136,8 @@ void Ballot::CountVoters() {
     }
     if (server.unasked) ++quorum.unasked;
     if (!server.votes) continue;
-    if (this_node_votes_ && !RunSeen(cluster_.hosts[server.entries.front()]).known()) ++unknown;
+    const bool known = RunSeen(cluster_.hosts[server.entries.front()]).known();
+    if (this_node_votes_ && !known && !server.in_sight) ++unknown;
     ++quorum.voters;
     if (server.in_sight) ++quorum.in_sight;
     if (server.undecided) ++quorum.undecided;

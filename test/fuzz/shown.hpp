@@ -109,7 +109,12 @@ inline void CheckSnapshot(const PgstSnapshot& snapshot) {
     CheckText(host.last_error);
     Require(host.lag_ms == 0 || host.has_lag_ms != 0, "an unknown lag is 0");
     Require(!host.foreign || !host.primary, "a foreign host is never the primary");
+    Require(!host.superseded || !host.primary, "a superseded primary is never named");
+    Require(!host.diverged || (!host.primary && !host.has_lag_ms && !host.has_lag_bytes),
+            "how far a diverged standby is behind is not known");
   }
+  CheckText(snapshot.primary_reason);
+  Require(snapshot.fork_count <= PGST_MAX_FORKS, "forks are bounded");
   Require(snapshot.sender_count <= PGST_MAX_SENDERS, "walsenders are bounded");
   for (std::uint32_t i = 0; i < snapshot.sender_count; ++i) {
     CheckText(snapshot.senders[i].usename);

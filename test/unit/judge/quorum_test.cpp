@@ -155,6 +155,17 @@ TEST(Quorum, OpinionsGrowOld) {
   EXPECT_EQ(scene.InSight(), "3/3");
 }
 
+// Who does not tell which server it is may still be this one, but not while it answers as another.
+TEST(Quorum, WhoIsInSightHasAVoteWhateverItTellsOfItself) {
+  Electorate scene(3);
+  scene.own_start = 0;
+  Facts nameless = scene.FactsOf(2);
+  nameless.system_identifier = 0;
+  nameless.gives_opinions = true;
+  scene.Answers(2, nameless, 1000);
+  EXPECT_EQ(scene.InSight(), "2/3");
+}
+
 TEST(Quorum, HostsWithoutPgStatusHaveNoVote) {
   Electorate scene(3);
   scene.AllSayAll(1000);
