@@ -15,7 +15,8 @@ use Time::HiRes qw(time);
 
 my (@seeds, $minutes, $fixed, $replay);
 my $acts = 8;
-GetOptions('seed=i' => \@seeds, 'minutes=i' => \$minutes, 'acts=i' => \$acts, 'fixed' => \$fixed, 'replay=s' => \$replay)
+GetOptions('seed=i' => \@seeds, 'minutes=i' => \$minutes, 'acts=i' => \$acts, 'fixed' => \$fixed,
+    'replay=s' => \$replay)
   or exit 64;
 
 my ($passed, $failed, $all_acts) = (0, 0, 0);
@@ -29,12 +30,14 @@ sub report {
     my @violations = @{ $history->{violations} };
     @violations ? $failed++ : $passed++;
     $all_acts += $history->{acts};
-    say_out(sprintf '%s %s: %d acts, %d answers (%d %% sure), %d promises, %d violations (%.1f s, %.1f of them to judge)', @violations ? 'not ok' : 'ok', $name,
+    say_out(sprintf
+        '%s %s: %d acts, %d answers (%d %% sure), %d promises, %d violations (%.1f s, %.1f of them to judge)',
+        @violations ? 'not ok' : 'ok', $name,
         @$history{qw(acts answers certain promises)}, scalar @violations,
         @$history{qw(seconds judging)});
     return unless @violations;
     $by_kind{ $_->{kind} }++ foreach @violations;
-    my @told = map { sprintf '# %s: from %.1f to %.1f s, %d times: %s %s', @$_{qw(kind from to count node text)} } @violations;
+    my @told = map { '# ' . PgStatus::Histories::told_of($_) } @violations;
     say_out(@told, "# when:", map({ "#   $_" } @{ $history->{times} }), "# to repeat it, test/histories --replay FILE with:",
         (map { "    $_" } split /\n/, $history->{script}));
     push @failures, map { "$name: " . s/\A# //r } @told;
@@ -58,7 +61,10 @@ sub try_one {
 $SIG{$_} = sub { die "interrupted\n" } foreach qw(INT TERM HUP);
 eval {
     my $histories = PgStatus::Histories->new;
-    my $seeded = sub { my ($seed, %how) = @_; try_one("seed $seed", sub { $histories->from_seed($seed, acts => $acts, %how) }) };
+    my $seeded = sub {
+        my ($seed, %how) = @_;
+        try_one("seed $seed", sub { $histories->from_seed($seed, acts => $acts, %how) });
+    };
     if ($replay) {
         try_one('replay', sub { $histories->from_script(read_from($replay, 0)) });
     } elsif ($fixed) {

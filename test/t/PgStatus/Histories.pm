@@ -18,6 +18,12 @@ use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
 # fence; a failover while the old primary is frozen, which comes back; a cascaded standby promoted, the primary restarted.
 sub fixed { return map { [ $_, acts => 4, quiet => 8 ] } 4, 8, 11 }
 
+# A violation in words.
+sub told_of {
+    my ($violation) = @_;
+    return sprintf '%s: from %.1f to %.1f s, %d times: %s %s', @$violation{qw(kind from to count node text)};
+}
+
 # Servers on paper, for many histories one after the other.
 sub new { my ($class) = @_; return bless { cluster => PgStatus::Histories::Cluster->new }, $class }
 
@@ -91,7 +97,8 @@ sub run {
         end      => $end);
     my ($wrong, $certain) = judge_record($truth, $record);
     my $judged = clock_gettime(CLOCK_MONOTONIC);
-    my @violations = (@$wrong, map { { kind => 'crash', node => '', text => $_, from => 0, to => $end - $begin, count => 1 } } @trouble);
+    my %crash = (kind => 'crash', node => '', from => 0, to => $end - $begin, count => 1);
+    my @violations = (@$wrong, map { { %crash, text => $_ } } @trouble);
     return {
         script     => $script,
         acts       => scalar(grep { $_->{words}[0] ne 'pause' } @acts),

@@ -25,8 +25,8 @@
 #
 # A branch has *lost*, in the eyes of a node, when its server claimed beside an incumbent, or when the incumbent's branch
 # descends from it (then it is *superseded*). That is over
-#   for a superseded one: when no live server has the incumbent's branch: at once if it was never seen to claim, else
-#     after ten seconds, as then the incumbent is gone without a sign;
+#   for a superseded one: when no live server has the incumbent's branch: at once if it was never seen to claim, or if a
+#     live standby is set to follow it, else after ten seconds, as then the incumbent is gone without a sign;
 #   for another one: ten seconds after the incumbent stopped to claim, or as soon as a live standby is set to follow it:
 #     a claimant that lost needs a follower of its own, and is not named just because the other one restarts;
 #   for both: when the node restarts, or many are shut out of the incumbent, or the node out of anybody.
@@ -131,6 +131,11 @@ sub newest_of {
 
 # ---- what was done -------------------------------------------------------------------------------------------------
 
+sub status_of {
+    my ($server) = @_;
+    return !$server->{up} ? 'down' : { all => 'frozen', poller => 'poller', '' => 'up' }->{ $server->{frozen} };
+}
+
 # For each step: {status}{server}: up, down, frozen, poller, change; {role}{server}: primary, standby, change;
 # {upstream}{server}: the servers that it may be set to follow; {refused}: { "who where" => 1, or 0.5 while not known };
 # {list}: names, undef while it changes; {busy}: 1 while something is done.
@@ -152,8 +157,8 @@ sub take_acts {
         for (; $k < $until && $k <= $self->{last}; $k++) {
             foreach my $name (keys %servers) {
                 my $server = $servers{$name};
-                $self->{status}{$name}[$k] = !$server->{up} ? 'down' : { all => 'frozen', poller => 'poller', '' => 'up' }->{ $server->{frozen} };
-                $self->{role}{$name}[$k] = $server->{role};
+                $self->{status}{$name}[$k]   = status_of($server);
+                $self->{role}{$name}[$k]     = $server->{role};
                 $self->{upstream}{$name}[$k] = [ grep { defined } $server->{upstream} ];
             }
             $self->{list}[$k]    = [@list];
@@ -172,18 +177,16 @@ sub take_acts {
         foreach my $name (keys %servers) {
             my ($old, $new) = ($servers{$name}, $after->{$name});
             my $moves = $act->{words}[0] =~ /\A(?:restart|unsignal|rebuild)\z/ && $act->{words}[1] eq $name;
-            my $status = { map { $_ => 1 } "$old->{up} $old->{frozen}", "$new->{up} $new->{frozen}" };
             foreach my $i (@mixed) {
-                $self->{status}{$name}[$i] = keys %$status > 1 || $moves ? 'change'
-                  : !$new->{up} ? 'down' : { all => 'frozen', poller => 'poller', '' => 'up' }->{ $new->{frozen} };
+                $self->{status}{$name}[$i] = status_of($old) ne status_of($new) || $moves ? 'change' : status_of($new);
                 $self->{role}{$name}[$i] = $old->{role} eq $new->{role} ? $new->{role} : 'change';
                 $self->{upstream}{$name}[$i] = [ grep { defined } $old->{upstream}, $new->{upstream} ];
             }
         }
-        # one that was shut out for long may be asked rarely: it may take as long again until it is seen
         foreach my $i (@mixed) {
             $self->{list}[$i]    = $relists ? undef : [@list];
-            $self->{refused}[$i] = { map { $_ => $refused{$_} && $act->{refused}{$_} ? 1 : 0.5 } keys %refused, keys %{ $act->{refused} } };
+            $self->{refused}[$i] =
+              { map { $_ => $refused{$_} && $act->{refused}{$_} ? 1 : 0.5 } keys %refused, keys %{ $act->{refused} } };
             $self->{busy}[$i]    = 1;
         }
         %servers = %$after;
@@ -217,17 +220,35 @@ sub trail_refusals {
 
 # ---- what was seen -------------------------------------------------------------------------------------------------
 
+sub sight_of {
+    my ($t0, $t1, undef, $recovery, $timeline, $start, $branch, $followers, $rows) = @_;
+    return {
+        t0        => $t0,
+        t1        => $t1,
+        gone      => $recovery eq 'gone',
+        recovery  => $recovery,
+        start     => $start // '',
+        branch    => $branch // '-',
+        followers => { map { $_ => 1 } split /,/, $followers // '' },
+        rows      => rows_of($rows // '')
+    };
+}
+
+# Whether two sights tell that a server has been the same, and the same primary or standby, in between.
+sub agree {
+    my ($before, $after) = @_;
+    return 0 if !$before || !$after || $before->{gone} || $after->{gone};
+    return $before->{start} eq $after->{start} && $before->{recovery} eq $after->{recovery}
+      && $after->{t0} - $before->{t1} < 1.5 ? 1 : 0;
+}
+
 # For each step and server: {live}: 1, 0, undef not known; {claim}: 1 it is a primary, 0 it is not; {begun}: it was restarted;
 # {own}: the branch that
 # it writes, or wrote last, while it is no standby; {rows}: those that it had at least; {streams}: who streamed from it
 # before and after the step, both lists; {maybe}: either.
 sub take_sights {
     my ($self, $name) = @_;
-    my @sights = map { my ($t0, $t1, undef, $recovery, $timeline, $start, $branch, $followers, $rows) = @$_;
-        {
-            t0 => $t0, t1 => $t1, gone => $recovery eq 'gone', recovery => $recovery, start => $start // '', branch => $branch // '-',
-            followers => { map { $_ => 1 } split /,/, $followers // '' }, rows => rows_of($rows // '')
-        } } sort { $a->[0] <=> $b->[0] } grep { $_->[2] eq $name } @{ $self->{sights} };
+    my @sights = map { sight_of(@$_) } sort { $a->[0] <=> $b->[0] } grep { $_->[2] eq $name } @{ $self->{sights} };
     my ($i, $frozen_since, $own, $rows) = (0, undef, undef, {});
     foreach my $k (0 .. $self->{last}) {
         my $time = $self->{begin} + $k * $step;
@@ -239,23 +260,24 @@ sub take_sights {
         my $status = $self->{status}{$name}[$k];
         my $role   = $self->{role}{$name}[$k];
         $frozen_since = $status eq 'frozen' ? $frozen_since // $k : undef;
-        my $same = $before && $after && !$before->{gone} && !$after->{gone} && $before->{start} eq $after->{start}
-          && $before->{recovery} eq $after->{recovery} && $after->{t0} - $before->{t1} < 1.5 ? 1 : 0;
+        my $same = agree($before, $after);
         my $live = $status eq 'down' ? 0
           : $status eq 'frozen' ? ($k - $frozen_since > $self->{bounds}{bound} / $step ? 0 : undef)
           : $status =~ /up|poller/ && $same ? 1 : undef;
         my $claim = defined $live && !$live || $role eq 'standby' ? 0
-          : $live && $role eq 'primary' && !$before->{recovery} && $before->{branch} eq $after->{branch} && $before->{branch} ne '-' ? 1
-          : undef;
+          : !$live || $role ne 'primary' || $before->{recovery} ? undef
+          : $before->{branch} eq $after->{branch} && $before->{branch} ne '-' ? 1 : undef;
         $rows = $before->{rows} if $before && !$before->{gone};
-        $own  = $before->{branch} if $before && !$before->{gone} && !$before->{recovery} && $before->{branch} ne '-';
+        $own  = $before->{branch} if $before && $before->{recovery} eq '0' && $before->{branch} ne '-';
         $own  = undef if $role eq 'standby';
-        $self->{begun}{$name}[$k]   = $before && $after && ($before->{start} ne '' && $after->{start} ne '' && $before->{start} ne $after->{start});
+        $self->{begun}{$name}[$k]   = $before && $after && !$before->{gone} && !$after->{gone}
+          && $before->{start} ne $after->{start};
         $self->{live}{$name}[$k]    = $live;
         $self->{claim}{$name}[$k]   = $claim;
         $self->{own}{$name}[$k]     = $own;
         $self->{rows}{$name}[$k]    = $rows;
-        $self->{streams}{$name}[$k] = $live ? { map { $_ => 1 } grep { $after->{followers}{$_} } keys %{ $before->{followers} } } : {};
+        $self->{streams}{$name}[$k] =
+          $live ? { map { $_ => 1 } grep { $after->{followers}{$_} } keys %{ $before->{followers} } } : {};
         $self->{maybe}{$name}[$k]   = { map { %{ $_->{followers} } } grep { $_ && !$_->{gone} } $before, $after };
     }
     return;
@@ -276,7 +298,8 @@ sub certain_tree {
     while (defined(my $name = shift @open)) {
         next unless $self->{live}{$name}[$k];
         foreach my $other (keys %{ $self->{streams}{$name}[$k] }) {
-            next if $in{$other} || !$listed->{$other} || !$self->{live}{$other}[$k] || ($self->{claim}{$other}[$k] // 1);
+            next if $in{$other} || !$listed->{$other} || !$self->{live}{$other}[$k];
+            next if $self->{claim}{$other}[$k] // 1;
             $in{$other} = 1;
             push @open, $other;
         }
@@ -298,7 +321,7 @@ sub possible_tree {
             $in{$name} = $more = 1 if $set || $seen;
         }
     }
-    return grep { $_ eq $head || $listed->{$_} && !(defined $self->{live}{$_}[$k] && !$self->{live}{$_}[$k]) } keys %in;
+    return grep { $_ eq $head || $listed->{$_} && ($self->{live}{$_}[$k] // 1) } keys %in;
 }
 
 # Whether a winner with this smallest tree certainly beats another one.
@@ -339,8 +362,11 @@ sub elect {
             size      => $self->count(keys %mine),
             incumbent => ($incumbent // '') eq "$name/$branch"
         };
-        my @others = map { { branch => $self->{own}{$_}[$k], told => $self->shows_history($_), size => $self->count($self->possible_tree($k, $_, \%listed)) } }
-          grep { $_ ne $name } @candidates;
+        my @others = map { {
+            branch => $self->{own}{$_}[$k],
+            told   => $self->shows_history($_),
+            size   => $self->count($self->possible_tree($k, $_, \%listed))
+        } } grep { $_ ne $name } @candidates;
         push @others, $self->headless($k, $branch, \%listed, \%claims, \%mine);
         return ("$name/$branch", '') unless grep { !$self->beats($winner, $_) } @others;
     }
@@ -360,12 +386,16 @@ sub headless {
     my ($self, $k, $branch, $listed, $claims, $mine) = @_;
     my %trees;
     foreach my $name (grep { $listed->{$_} && !$claims->{$_} && !$mine->{$_} } @{ $self->{names} }) {
-        next if defined $self->{live}{$name}[$k] && !$self->{live}{$name}[$k];
+        next unless $self->{live}{$name}[$k] // 1;
         my $rows = $self->{rows}{$name}[$k];
         next if $self->is_on($rows, $branch);
         push @{ $trees{ $self->newest_of($rows) // '' } }, $name;
     }
-    return map { { branch => $_ eq '' ? undef : $_, told => $self->shows_history(@{ $trees{$_} }), size => $self->count(@{ $trees{$_} }) } } keys %trees;
+    return map { {
+        branch => $_ eq '' ? undef : $_,
+        told   => $self->shows_history(@{ $trees{$_} }),
+        size   => $self->count(@{ $trees{$_} })
+    } } keys %trees;
 }
 
 # ---- what a node must have come to believe -------------------------------------------------------------------------
@@ -445,7 +475,8 @@ sub lose {
     foreach my $name (grep { $_ ne $server && $self->shows_history($_) } @{ $self->{list}[$k] }) {
         next unless $self->{claim}{$name}[$k];
         my $own = $self->{own}{$name}[$k];
-        $lost->{"$name/$own"} = { by => $server, branch => $branch, superseded => $self->relation($branch, $own) eq 'newer', seen => 1 };
+        my $superseded = $self->relation($branch, $own) eq 'newer';
+        $lost->{"$name/$own"} = { by => $server, branch => $branch, superseded => $superseded, seen => 1 };
     }
     foreach my $old (keys %{ $self->{branch}{$branch}{from} }) {
         my $name = ($self->{branch}{$old} // next)->{server};
@@ -465,11 +496,12 @@ sub release {
     foreach my $key (keys %$lost) {
         my ($one, $server) = ($lost->{$key}, split m{/}, $key);
         my $there = $one->{superseded}
-          ? grep { $listed{$_} && $self->{live}{$_}[$k] && exists $self->{rows}{$_}[$k]{ $one->{branch} } } @{ $self->{names} }
+          ? grep({ $listed{$_} && $self->{live}{$_}[$k] && exists $self->{rows}{$_}[$k]{ $one->{branch} } }
+            @{ $self->{names} })
           : $self->{claim}{ $one->{by} }[$k] && $self->{own}{ $one->{by} }[$k] eq $one->{branch};
         $one->{gone} = $there ? undef : $one->{gone} // $k;
         my $over = defined $one->{gone} && ($k - $one->{gone} > $long || $one->{superseded} && !$one->{seen});
-        $over ||= !$one->{superseded} && $self->possible_tree($k, $server, \%listed) > 1;
+        $over ||= !($one->{superseded} && $there) && $self->possible_tree($k, $server, \%listed) > 1;
         $over ||= $all_shut || $outvoted{ $one->{by} };
         delete $lost->{$key} if $over;
     }
@@ -532,7 +564,8 @@ sub had_diverged {
     return 0 unless $self->shows_history($server, $primary);
     foreach my $k (@steps) {
         my $branch = $self->{own}{$primary}[$k];
-        return 0 unless $self->{live}{$server}[$k] && defined $branch && !$self->is_on($self->{rows}{$server}[$k], $branch);
+        return 0 unless $self->{live}{$server}[$k] && defined $branch;
+        return 0 if $self->is_on($self->{rows}{$server}[$k], $branch);
     }
     return 1;
 }
@@ -562,9 +595,10 @@ sub fence_reason {
         my $majority = int(@voters / 2) + 1;
         my $refused  = $self->{refused}[$k];
         my @others   = grep { $_ ne $node } @voters;
-        my $in_sight = 1 + grep { $self->{status}{$_}[$k] !~ /down|frozen/ && ($refused->{"$node $_"} // 0) < 1 } @others;
-        my $against  = grep { $self->{live}{$_}[$k] && $self->{status}{$_}[$k] eq 'up' && ($refused->{"$_ $node"} // 0) == 1
-              && !exists $refused->{"$node $_"} } @others;
+        my @there    = grep { $self->{status}{$_}[$k] !~ /down|frozen/ } @others;
+        my $in_sight = 1 + grep { ($refused->{"$node $_"} // 0) < 1 } @there;
+        my @awake    = grep { $self->{live}{$_}[$k] && $self->{status}{$_}[$k] eq 'up' } @others;
+        my $against  = grep { ($refused->{"$_ $node"} // 0) == 1 && !exists $refused->{"$node $_"} } @awake;
         $alone       = 0 unless $in_sight < $majority;
         $unreachable = 0 unless $against >= $majority && $self->{status}{$node}[$k] eq 'up';
     }
@@ -589,8 +623,10 @@ sub side_of {
 sub state_of {
     my ($self, $k) = @_;
     return $self->{state}[$k] //= join ' ', $self->{busy}[$k] ? "busy $k" : '', map {
-        join ',', $_, $self->{status}{$_}[$k], map({ $_ // '-' } $self->{live}{$_}[$k], $self->{claim}{$_}[$k], $self->{own}{$_}[$k]),
-          sort keys %{ $self->{streams}{$_}[$k] } } @{ $self->{names} };
+        my $name = $_;
+        join ',', $name, $self->{status}{$name}[$k], map({ $self->{$_}{$name}[$k] // '-' } qw(live claim own)),
+          sort keys %{ $self->{streams}{$name}[$k] }
+    } @{ $self->{names} };
 }
 
 # How many servers of the list may claim, at most, in this time.
@@ -598,7 +634,8 @@ sub most_claimants {
     my ($self, $from, $to) = @_;
     my $most = 0;
     foreach my $k ($self->steps($from, $to)) {
-        $most = max($most, scalar grep { $self->{claim}{$_}[$k] // 1 } @{ $self->{list}[$k] // $self->{names} });
+        my @claim = grep { $self->{claim}{$_}[$k] // 1 } @{ $self->{list}[$k] // $self->{names} };
+        $most = max($most, scalar @claim);
     }
     return $most;
 }
