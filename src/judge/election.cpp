@@ -397,19 +397,26 @@ std::string WhyNamed(const Election& election, const std::vector<Tree>& trees,
                      TreeText(trees[*election.rival], entries), Because(election.ground));
 }
 
-std::string WhyNobody(const ClusterVerdict& cluster) {
+// Whoever claims to be the primary, if anybody does, is not named.
+std::string WhyNobody(const ClusterVerdict& cluster, const Election& election,
+                      const std::vector<Tree>& trees, const std::vector<HostEntry>& entries) {
+  const Tree* const winner = election.winner ? &trees[*election.winner] : nullptr;
+  const Tree* const rival = election.rival ? &trees[*election.rival] : nullptr;
+  if (winner != nullptr && winner->claimant) {
+    return fmt::format(
+        "\"{}\" is not named: its timeline {} was left for timeline {} of \"{}\", which was named "
+        "last.",
+        entries[*winner->claimant].name, winner->branch.timeline, cluster.incumbent->timeline,
+        cluster.incumbent->name);
+  }
+  if (rival != nullptr && rival->claimant) {
+    return fmt::format("\"{}\" is not named. {} goes before {}: {}.",
+                       entries[*rival->claimant].name, TreeText(*winner, entries),
+                       TreeText(*rival, entries), Because(election.ground));
+  }
   std::string why = "No host in sight is a primary.";
   if (cluster.incumbent) why += fmt::format(" The last one was \"{}\".", cluster.incumbent->name);
   return why;
-}
-
-std::string WhySuperseded(const ClusterVerdict& cluster, std::size_t index,
-                          const std::vector<HostEntry>& entries) {
-  return fmt::format(
-      "\"{}\" is not named: its timeline {} was left for timeline {} of \"{}\", which was named "
-      "last.",
-      entries[index].name, cluster.hosts[index].facts->timeline, cluster.incumbent->timeline,
-      cluster.incumbent->name);
 }
 
 // ---- outcome ------------------------------------------------------------------------------------
@@ -436,12 +443,16 @@ void MarkRefused(ClusterVerdict& cluster) {
   }
 }
 
-// A primary that an operator has taken out is named nowhere, but there is still no other one.
-std::optional<std::size_t> ForcedOutPrimary(const ClusterVerdict& cluster) {
-  for (std::size_t i = 0; i < cluster.hosts.size(); ++i) {
-    if (ClaimsPrimary(cluster.hosts[i]) && cluster.hosts[i].forced_out) return i;
+// A primary that an operator has taken out is named nowhere, but as long as nobody else claims to
+// be it, lag is measured against it all the same.
+void KeepForcedOutPrimary(ClusterVerdict& cluster, const std::vector<HostEntry>& entries) {
+  for (std::size_t i = 0; i < cluster.hosts.size() && !cluster.primary; ++i) {
+    if (!ClaimsPrimary(cluster.hosts[i]) || !cluster.hosts[i].forced_out) continue;
+    cluster.primary = i;
+    cluster.primary_reason = fmt::format(
+        "\"{}\" is the only primary in sight, and an operator has taken it out of service.",
+        entries[i].name);
   }
-  return std::nullopt;
 }
 
 // The claimant that nobody is to be sent to, where one wins but must not be named.
@@ -465,35 +476,17 @@ void JudgePrimary(ClusterVerdict& cluster, const std::vector<HostEntry>& entries
   const std::vector<Tree> trees = FindTrees(cluster, entries, limits, now);
   const Election election = Elect(trees);
   const Tree* const winner = election.winner ? &trees[*election.winner] : nullptr;
-
-  cluster.primary.reset();
-  if (winner == nullptr) {
-    cluster.primary_reason = WhyNobody(cluster);
-  } else if (winner->claimant && !IsSuperseded(cluster, *winner, entries)) {
-    cluster.primary = winner->claimant;
-    cluster.primary_reason = WhyNamed(election, trees, entries);
-  } else if (winner->claimant) {
-    cluster.primary_reason = WhySuperseded(cluster, *winner->claimant, entries);
-  } else if (election.rival && trees[*election.rival].claimant) {
-    cluster.primary_reason =
-        fmt::format("\"{}\" is not named. {} goes before {}: {}.",
-                    entries[*trees[*election.rival].claimant].name, TreeText(*winner, entries),
-                    TreeText(trees[*election.rival], entries), Because(election.ground));
-  } else {
-    cluster.primary_reason = WhyNobody(cluster);
-  }
-  if (cluster.primary && cluster.ready) {
+  const bool named =
+      winner != nullptr && winner->claimant && !IsSuperseded(cluster, *winner, entries);
+  cluster.primary = named ? winner->claimant : std::nullopt;
+  cluster.primary_reason =
+      named ? WhyNamed(election, trees, entries) : WhyNobody(cluster, election, trees, entries);
+  if (named && cluster.ready) {
     cluster.incumbent = IncumbentFrom(cluster.hosts[*cluster.primary], entries[*cluster.primary]);
   }
-  if (winner == nullptr) {
-    cluster.primary = ForcedOutPrimary(cluster);
-    if (cluster.primary) {
-      cluster.primary_reason = fmt::format(
-          "\"{}\" is the only primary in sight, and an operator has "
-          "taken it out of service.",
-          entries[*cluster.primary].name);
-    }
-  }
+  const bool anybody_claims = std::any_of(
+      trees.begin(), trees.end(), [](const Tree& tree) { return tree.claimant.has_value(); });
+  if (!anybody_claims) KeepForcedOutPrimary(cluster, entries);
   for (HostVerdict& host : cluster.hosts) host.chosen_primary = false;
   if (cluster.primary) cluster.hosts[*cluster.primary].chosen_primary = true;
   MarkRefused(cluster);

@@ -454,7 +454,7 @@ TEST(Primary, SteppedDownIsTheIncumbentNoMore) {
 
 TEST(Fresh, NodeTakesWhomTheOthersName) {
   Story story(3);
-  const auto says_a = [](Facts facts) { return Voting(facts, "a:5432", Story::StartOf(0)); };
+  const auto says_a = [](const Facts& facts) { return Voting(facts, "a:5432", Story::StartOf(0)); };
   story.Answers(2, Story::PrimaryOf(2, 2), 1000);
   story.Answers(0, says_a(Story::PrimaryOf(0, 1)), 1000);
   story.Answers(1, says_a(Story::StandbyOf(1, 1, 0)), 1000);
@@ -466,7 +466,7 @@ TEST(Fresh, NodeTakesWhomTheOthersName) {
 
 TEST(Fresh, NodeTakesASuccessorThatTheOthersNameAlthoughTheOldTreeIsBigger) {
   Story story(4);
-  const auto says_b = [](Facts facts) { return Voting(facts, "b:5432", Story::StartOf(1)); };
+  const auto says_b = [](const Facts& facts) { return Voting(facts, "b:5432", Story::StartOf(1)); };
   story.Answers(0, Story::PrimaryOf(0, 1), 1000);
   story.Answers(1, says_b(Story::PrimaryOf(1, 2)), 1000);
   story.Answers(2, says_b(Story::StandbyOf(2, 1, 0)), 1000);
@@ -476,7 +476,7 @@ TEST(Fresh, NodeTakesASuccessorThatTheOthersNameAlthoughTheOldTreeIsBigger) {
 
 TEST(Fresh, NodeLearnsOfAPrimaryThatIsJustAway) {
   Story story(3);
-  const auto says_b = [](Facts facts) {
+  const auto says_b = [](const Facts& facts) {
     return Voting(facts, "b:5432", Story::StartOf(1), Rank::kIncumbent);
   };
   story.Fails(1, 900);
@@ -488,7 +488,7 @@ TEST(Fresh, NodeLearnsOfAPrimaryThatIsJustAway) {
 // This very server is the primary that restarts, and it takes a moment until it can be asked.
 TEST(Fresh, NodeDoesNotTakeTheWrongOneBecauseItIsTheFirstToBeSeen) {
   Story story(3);
-  const auto says_a = [](Facts facts) {
+  const auto says_a = [](const Facts& facts) {
     return Voting(facts, "a:5432", Story::StartOf(0), Rank::kIncumbent);
   };
   story.Fails(0, 900, Outcome::kRejected);
@@ -542,7 +542,7 @@ TEST(Fresh, NodeIsNotTakenForUnreachableBecauseItWasDown) {
 TEST(Agreement, OfMostCountsMoreThanOnesOwnMemory) {
   // a: named here, alone with d; b: named by two others. As many are with each of the two siblings.
   Story story(4);
-  const auto says_b = [](Facts facts) { return Voting(facts, "b:5432", Story::StartOf(1)); };
+  const auto says_b = [](const Facts& facts) { return Voting(facts, "b:5432", Story::StartOf(1)); };
   for (const int ms : {1000, 2000}) {
     story.Answers(0, Story::PrimaryOf(0, 2), ms);
     story.Answers(3, Story::StandbyOf(3, 2, 0), ms);
