@@ -22,12 +22,12 @@ class Kept {
 
   explicit Kept(Ages ages = Ages::kNone) : ages_(ages) {}
 
-  // Brings the text up to date: when it is of another snapshot, or of another millisecond and tells
+  // Brings the text up to date: when it is of another snapshot, or of an older moment and tells
   // ages, it is what `write` appends.
   template <typename Write>
   const std::string& Update(const World& world, Write write) {
     const Stamp now = {world.snapshot->generation, world.snapshot->made_mono, world.generation,
-                       ages_ == Ages::kTold ? world.now / kUsPerMs : 0, IsFresh(world)};
+                       ages_ == Ages::kTold ? world.now / StepOf(world) : 0, IsFresh(world)};
     if (stamp_ == now) return text_;
     // The stamp is put on last: what running out of memory left unfinished must not count as
     // written.
@@ -41,17 +41,23 @@ class Kept {
   const std::string& text() const { return text_; }
 
  private:
+  // How old the ages of a kept text may be: of a few hosts a millisecond; a list of thousands takes
+  // several to write, and is not to be written for each who asks.
+  static std::int64_t StepOf(const World& world) {
+    return kUsPerMs * (1 + world.snapshot->host_count / 8);
+  }
+
   // Tells apart what is known of the hosts.
   struct Stamp {
     std::uint64_t generation;
     MonoUs made_mono;       // a poller that was started anew may count its generations anew
     std::uint64_t changes;  // the number of an event comes a moment after the snapshot
-    std::int64_t ms;        // of the answer, where that matters
+    std::int64_t step;      // of the answer's time, where that matters
     bool fresh;             // the same snapshot says less once it is too old
 
     bool operator==(const Stamp& other) const {
       return generation == other.generation && made_mono == other.made_mono &&
-             changes == other.changes && ms == other.ms && fresh == other.fresh;
+             changes == other.changes && step == other.step && fresh == other.fresh;
     }
   };
 

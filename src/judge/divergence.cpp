@@ -36,6 +36,8 @@ std::string OnAnotherTimeline(const HostVerdict& standby, const HostVerdict& pri
 
 std::string PastTheFork(const HostVerdict& standby, const HostVerdict& primary,
                         const std::string& primary_name) {
+  // (its control file may still have the timeline of before the last restart point)
+  if (!standby.facts->timeline_exact) return "";
   if (Compare(BranchOf(standby), BranchOf(primary)) != Descent::kOlder) return "";
   const std::optional<Lsn> left = LeftAt(BranchOf(primary), standby.facts->timeline);
   if (!left || !standby.facts->replay_lsn || *standby.facts->replay_lsn <= *left) return "";

@@ -101,6 +101,8 @@ struct RunHash {
 // Nobody has a longer chain of standbys; a circle of them ends here, too.
 constexpr int kMaxHops = 32;
 
+constexpr std::size_t kMaxHeadless = 64;
+
 class Forest {
  public:
   Forest(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries, const Limits& limits,
@@ -182,7 +184,7 @@ class Forest {
   bool Fits(const HostVerdict& standby, const Branch& branch) const {
     const Descent descent = Compare(BranchOf(standby), branch);
     if (descent == Descent::kNewer || descent == Descent::kSiblings) return false;
-    if (descent != Descent::kOlder) return true;
+    if (descent != Descent::kOlder || !standby.facts->timeline_exact) return true;
     const std::optional<Lsn> left = LeftAt(branch, standby.facts->timeline);
     return !left || !standby.facts->replay_lsn || *standby.facts->replay_lsn <= *left;
   }
@@ -192,21 +194,27 @@ class Forest {
     const std::optional<std::size_t> root = RootOf(index);
     if (root && hosts_[*root].forced_out) return;
     Tree* const tree = TreeFor(host, root);
+    if (tree == nullptr) return;
     tree->followers.push_back(index);
     ++tree->size;
   }
 
+  // nullptr: it is with nobody.
   Tree* TreeFor(const HostVerdict& host, std::optional<std::size_t> root) {
-    Tree* only = nullptr;  // of the claimants on the same timeline
+    Tree* only = nullptr;  // of the claimants that it may be with, for all that its timeline tells
     bool several = false;
     for (std::size_t i = 0; i < claimants_; ++i) {
       Tree& tree = trees_[i];
       if (root && tree.claimant == root && Fits(host, tree.branch)) return &tree;
-      if (Compare(BranchOf(host), tree.branch) != Descent::kSame) continue;
+      const Descent descent = Compare(BranchOf(host), tree.branch);
+      const bool may_be =
+          descent == Descent::kSame || (descent == Descent::kOlder && !host.facts->timeline_exact);
+      if (!may_be) continue;
       several = only != nullptr;
       only = &tree;
     }
     const bool lost = root && hosts_[*root].role != Role::kPrimary;
+    if (!lost && several && !host.facts->timeline_exact) return nullptr;
     if (!lost && only != nullptr && !several) return only;
     return HeadlessTree(host, lost ? root : std::nullopt);
   }
@@ -221,6 +229,8 @@ class Forest {
       if (Compare(branch, tree.branch) == Descent::kNewer) tree.branch = branch;
       return &tree;
     }
+    // (more histories than this nobody has; whoever tells them all is not worth a search each)
+    if (trees_.size() - claimants_ >= kMaxHeadless) return nullptr;
     Tree tree;
     tree.root = root;
     tree.branch = branch;

@@ -25,10 +25,12 @@ void SetLiveness(HostVerdict& host, Liveness liveness, MonoUs when) {
   ++host.tally.changes;
 }
 
-// A standby learns its timeline from its control file, which is written at restart points only, or
+// SQL tells a standby's timeline from its control file, which is written at restart points only, or
 // from a WAL receiver, which may be gone by the next probe. Within one run of the server the
-// timeline it replays never goes back, so the newest one told is right.
+// timeline it replays never goes back, so the newest one told is right. What its own pg_status
+// tells needs no memory.
 std::uint32_t RememberedTimeline(const HostVerdict& host, const Facts& told) {
+  if (told.inside && told.inside->timeline != 0) return told.timeline;
   const bool same_standby = host.facts && host.facts->in_recovery && told.in_recovery &&
                             RunOf(*host.facts) == RunOf(told);
   return same_standby ? std::max(host.facts->timeline, told.timeline) : told.timeline;

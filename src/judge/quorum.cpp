@@ -187,13 +187,13 @@ const std::vector<std::size_t>& Ballot::Meant(const Opinion& opinion) {
 void Ballot::VoteOf(const Server& voter) {
   std::vector<bool> voted(entries_.size(), false);
   for (const std::size_t own_entry : voter.entries) voted[own_entry] = true;
+  std::optional<Voice> voice;
   for (const Opinion& opinion : *voter.speaker->facts->opinions) {
     const std::vector<std::size_t>& meant = Meant(opinion);
-    if (opinion.rank == Rank::kPrimary || opinion.rank == Rank::kIncumbent) {
-      Voice voice;
-      if (!meant.empty()) voice.host = meant.front();
-      voice.named = opinion.rank == Rank::kPrimary;
-      cluster_.voices.push_back(voice);
+    const bool named = opinion.rank == Rank::kPrimary;
+    // one voter has one voice, whatever it says; whom it names goes before whom it would name
+    if (named ? !voice || !voice->named : opinion.rank == Rank::kIncumbent && !voice) {
+      voice = Voice{meant.empty() ? std::nullopt : std::make_optional(meant.front()), named};
     }
     for (const std::size_t index : meant) {
       if (voted[index]) continue;
@@ -206,6 +206,7 @@ void Ballot::VoteOf(const Server& voter) {
       if (reached > host.failing_since && failed_since) proved_[index] = true;
     }
   }
+  if (voice) cluster_.voices.push_back(*voice);
 }
 
 void Ballot::VoteForThemselves() {

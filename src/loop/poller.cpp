@@ -95,7 +95,7 @@ void Poller::Inherit(const PgstSnapshot& published) {
 void Poller::RefuseSettings() {
   ++reloads_;
   reload_refused_ = true;
-  Publish(EventLoop::Now());
+  Judge();  // (what is published is as old as the judgement)
 }
 
 void Poller::Apply(PollerSettings settings) {

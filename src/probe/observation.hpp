@@ -47,6 +47,7 @@ struct Facts {
   std::uint64_t system_identifier = 0;
   std::uint32_t timeline = 0;    // primary: the one it writes; standby: the one that it replays, as
                                  // its pg_status tells, or the newest that it is known to replay
+  bool timeline_exact = false;   // false: a standby may have come to a newer one since
   WallUs postmaster_start = 0;   // with system_identifier: the identity of one run of one server
   int server_version = 0;        // PG_VERSION_NUM form: 150020
   std::string cluster_name;      // the setting of that name; "" when unset

@@ -341,6 +341,8 @@ Result<Facts> ParseReply(const Rows& rows, int server_version) {
     facts.timeline = row.TimelineOfWalFile(kWalFile, "WAL file name").value_or(0);
     if (!facts.write_lsn) return Error{"the answer has no usable write position"};
   }
+  facts.timeline_exact = !facts.in_recovery || (facts.inside && facts.inside->timeline != 0) ||
+                         (facts.receiver && facts.receiver->timeline != 0);
   if (facts.inside && facts.inside->timeline != 0) facts.timeline = facts.inside->timeline;
   if (!row.complaint().empty()) return Error{row.complaint()};
   const std::string complaint = ReadSenders(rows, facts);

@@ -43,6 +43,16 @@ TEST(Divergence, PastTheForkIsNotKnownWithoutTheHistory) {
   EXPECT_FALSE(scene[1].lag.ms) << "an older timeline is not compared all the same";
 }
 
+// Its control file has the timeline of the last restart point: it may have gone on to the new one.
+TEST(Divergence, PastTheForkIsNotKnownWhereTheTimelineMayBeAnOldOne) {
+  Scene scene(2);
+  scene.Answers(0, WithHistory(Primary(2, 5000), {{1, 1000}}), 1000);
+  scene.Answers(1, WithoutExactTimeline(Standby(1, 4000)), 1100);
+  EXPECT_FALSE(scene[1].diverged);
+  scene.Answers(1, Standby(1, 4000), 1200);
+  EXPECT_TRUE(scene[1].diverged);
+}
+
 TEST(Divergence, OnATimelineOfItsOwn) {
   Scene scene(3);
   for (const int ms : {1000, 2000}) {

@@ -537,6 +537,17 @@ TEST(Fresh, NodeIsNotTakenForUnreachableBecauseItWasDown) {
   EXPECT_EQ(story.Named(), kNobody) << "they go on saying so: it is cut off, and a is superseded";
 }
 
+// Standbys of which SQL tells no more than the timeline of their last restart point may be with
+// either.
+TEST(Fresh, NodeCountsNobodyForAnOldTimelineThatMayHaveMovedOn) {
+  Story story(4);
+  story.Answers(0, Primary(1, 900, Story::StartOf(0)), 1000);
+  story.Answers(1, Primary(2, 5000, Story::StartOf(1)), 1000);
+  story.Answers(2, WithoutExactTimeline(Standby(1, 4000, Story::StartOf(2))), 1000);
+  story.Answers(3, WithoutExactTimeline(Standby(1, 4000, Story::StartOf(3))), 1000);
+  EXPECT_EQ(story.Named(), Index(1));
+}
+
 // ---- without agreement --------------------------------------------------------------------------
 
 TEST(Agreement, OfMostCountsMoreThanOnesOwnMemory) {

@@ -111,6 +111,23 @@ TEST(Fence, AMajorityThatNamesAnother) {
   EXPECT_EQ(scene.Cause(), FenceCause::kOutvoted);
 }
 
+TEST(Fence, OneVoterHasOneVoiceWhateverItSays) {
+  FenceScene scene(3);
+  scene.AllWell(1000);
+  Facts liar = Streaming(Standby(1, 1000, FenceScene::StartOf(2)));
+  liar.gives_opinions = true;
+  Opinion opinion;
+  opinion.host = "b:5432";
+  opinion.reachable = true;
+  opinion.system_identifier = kSystem;
+  opinion.postmaster_start = FenceScene::StartOf(1);
+  opinion.rank = Rank::kPrimary;
+  liar.opinions = std::make_shared<Opinions>(Opinions{opinion, opinion, opinion});
+  scene.Answers(2, liar, 2000);
+  EXPECT_EQ(scene.cluster.voices.size(), 2U);
+  EXPECT_EQ(scene.Cause(), FenceCause::kNone);
+}
+
 TEST(Fence, NothingBeforeEverybodyWasAsked) {
   FenceScene scene(3);
   scene.Says(0, true, 0, 1000);

@@ -80,6 +80,16 @@ INSTANTIATE_TEST_SUITE_P(
                     RowCase{"full does not add to others", 3, "oxtf", "usss", 2},
                     RowCase{"terminated while down stays down", 3, "oxxxk", "ussdd", 3}));
 
+// A peer that once told nonsense is believed again when it tells better.
+TEST(Timeline, AsTheInsideTellsItNeedsNoMemory) {
+  Scene scene(1);
+  scene.Answers(0, WithHistory(Standby(4000000000, 100), {}), 1000);
+  EXPECT_EQ(scene[0].facts->timeline, 4000000000U);
+  scene.Answers(0, WithHistory(Standby(2, 100), {{1, 50}}), 2000);
+  EXPECT_EQ(scene[0].facts->timeline, 2U);
+  EXPECT_NE(HistoryOf(scene[0]), nullptr);
+}
+
 TEST(Liveness, CountOfFailuresDoesNotOverflow) {
   HostVerdict host;
   host.liveness = Liveness::kDown;

@@ -23,6 +23,7 @@ inline Facts Primary(std::uint32_t timeline, Lsn write_lsn, WallUs postmaster_st
   Facts facts;
   facts.system_identifier = kSystem;
   facts.timeline = timeline;
+  facts.timeline_exact = true;
   facts.postmaster_start = postmaster_start;
   facts.write_lsn = write_lsn;
   return facts;
@@ -33,6 +34,7 @@ inline Facts Standby(std::uint32_t timeline, Lsn replay_lsn, WallUs postmaster_s
   facts.in_recovery = true;
   facts.system_identifier = kSystem;
   facts.timeline = timeline;
+  facts.timeline_exact = true;
   facts.postmaster_start = postmaster_start;
   facts.receive_lsn = replay_lsn;
   facts.replay_lsn = replay_lsn;
@@ -46,6 +48,12 @@ inline Facts Streaming(Facts facts, std::string sender_host = "a", int sender_po
   receiver.sender_host = std::move(sender_host);
   receiver.sender_port = sender_port;
   facts.receiver = std::move(receiver);
+  return facts;
+}
+
+// As SQL alone tells it to a role that may not see the WAL receiver.
+inline Facts WithoutExactTimeline(Facts facts) {
+  facts.timeline_exact = false;
   return facts;
 }
 
