@@ -50,10 +50,7 @@ bool NamesAnother(const World& world) {
 // Whether this server, which has just started, is still to be found among the hosts: what the
 // poller makes of the others was judged without it.
 bool IsYetToBeFound(const World& world) {
-  const PgstHost* const hosts = world.snapshot->hosts;
-  return SelfHost(world) == nullptr &&
-         std::any_of(hosts, hosts + HostCount(*world.snapshot),
-                     [](const PgstHost& host) { return host.state == PGST_STATE_UNKNOWN; });
+  return SelfHost(world) == nullptr && world.snapshot->undecided != 0;
 }
 
 // Positions of another timeline cannot be compared: one of an older timeline is of a history that

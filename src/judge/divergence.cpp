@@ -70,6 +70,8 @@ std::string FollowsAnother(const ClusterVerdict& cluster, const HostVerdict& sta
   if (Compare(BranchOf(standby), BranchOf(primary)) != Descent::kSame) return "";
   const HostVerdict* const leader = LeaderOf(cluster, standby);
   if (leader == nullptr || SameServer(*leader, primary)) return "";
+  // (whoever is on a newer timeline has not been followed so far, only asked)
+  if (leader->facts->timeline != standby.facts->timeline) return "";
   // (a server that moves to another address is two for a moment, but not at the same time)
   const bool together = leader->primary_since != 0 && primary.primary_since != 0 &&
                         leader->facts_asked >= primary.primary_since &&
@@ -112,7 +114,12 @@ bool StillHolds(const ClusterVerdict& cluster, const HostVerdict& standby,
   if (old.timeline != standby.facts->timeline) return false;
   if (old.run == RunOf(*standby.facts)) return true;
   const HostVerdict* const leader = LeaderOf(cluster, standby);
-  return leader == nullptr || !SameServer(*leader, primary);
+  if (leader != nullptr) return !SameServer(*leader, primary);
+  // It streams from where nobody of the list is known to be. Had it more than the primary, that
+  // would have been proved again.
+  const bool streams =
+      !standby.upstream_index && standby.facts->receiver && standby.facts->receiver->streaming;
+  return !streams || primary.facts_asked <= standby.facts_finished;
 }
 
 }  // namespace

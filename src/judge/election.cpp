@@ -22,7 +22,7 @@ namespace {
 std::optional<Ground> WinsOutright(const Tree& a, const Tree& b) {
   const bool both_claim = a.claimant && b.claimant;
   if (both_claim && b.cut_off && !a.cut_off) return Ground::kReached;
-  if (a.incumbent && b.refused && b.followers.empty()) return Ground::kSteady;
+  if (a.incumbent && b.refused && (b.followers.empty() || !b.claimant)) return Ground::kSteady;
   return std::nullopt;
 }
 
@@ -35,8 +35,17 @@ Duel DecideByAge(const Tree& newer, const Tree& older) {
   return {false, Ground::kOlderBigger};
 }
 
+// Whether `a` is the same history as `b` that has lost its primary for good, and lacks nothing of
+// it: the same data were started elsewhere.
+bool TakesOver(const Tree& a, const Tree& b) {
+  return a.claimant && !a.refused && b.gone && a.position >= b.position &&
+         Compare(a.branch, b.branch) == Descent::kSame;
+}
+
 // Rule 4.
 Duel DecideAmongEquals(const Tree& a, const Tree& b) {
+  if (TakesOver(a, b)) return {true, Ground::kSucceeded};
+  if (TakesOver(b, a)) return {false, Ground::kSucceeded};
   if (a.size != b.size) return {a.size > b.size, Ground::kBigger};
   if (a.incumbent != b.incumbent) return {a.incumbent, Ground::kIncumbent};
   return {a.place < b.place, Ground::kFirst};
@@ -147,6 +156,10 @@ class Forest {
     return host.role == Role::kStandby && !host.foreign;
   }
 
+  static bool IsRefused(const HostVerdict& host) {
+    return host.refused_timeline != 0 && host.refused_timeline == host.facts->timeline;
+  }
+
   void AddClaimant(std::size_t index) {
     const HostVerdict& host = hosts_[index];
     Tree tree;
@@ -154,7 +167,8 @@ class Forest {
     tree.branch = BranchOf(host);
     tree.place = index;
     tree.incumbent = incumbent_ && first_[*incumbent_] == index;
-    tree.refused = host.refused_timeline != 0 && host.refused_timeline == host.facts->timeline;
+    tree.refused = IsRefused(host);
+    tree.position = host.facts->write_lsn.value_or(kNoLsn);
     tree.cut_off = IsCutOff(host, limits_, now_);
     tree.size = 1;
     trees_.push_back(std::move(tree));
@@ -195,6 +209,11 @@ class Forest {
     if (root && hosts_[*root].forced_out) return;
     Tree* const tree = TreeFor(host, root);
     if (tree == nullptr) return;
+    if (!tree->claimant) {
+      const bool refused = IsRefused(host);
+      tree->refused = refused && (tree->followers.empty() || tree->refused);
+      tree->position = std::max(tree->position, host.facts->replay_lsn.value_or(kNoLsn));
+    }
     tree->followers.push_back(index);
     ++tree->size;
   }
@@ -214,9 +233,20 @@ class Forest {
       only = &tree;
     }
     const bool lost = root && hosts_[*root].role != Role::kPrimary;
-    if (!lost && several && !host.facts->timeline_exact) return nullptr;
+    // Of whom nothing but the timeline is known, it proves nothing where several have that.
+    const bool guessed = !root || !host.facts->timeline_exact;
+    if (!lost && guessed && only != nullptr && (several || IsOnIncumbentsTimeline(*only))) {
+      return nullptr;
+    }
     if (!lost && only != nullptr && !several) return only;
     return HeadlessTree(host, lost ? root : std::nullopt);
+  }
+
+  // A claim that was refused, on the very timeline of the incumbent, which may come back.
+  bool IsOnIncumbentsTimeline(const Tree& tree) const {
+    return tree.refused && !tree.incumbent && cluster_.incumbent &&
+           (IncumbentMayComeBack() || IncumbentClaims()) &&
+           Compare(tree.branch, BranchOf(*cluster_.incumbent)) == Descent::kSame;
   }
 
   Tree* HeadlessTree(const HostVerdict& host, std::optional<std::size_t> root) {
@@ -237,6 +267,7 @@ class Forest {
     tree.place = static_cast<std::size_t>(&host - hosts_.data());
     tree.incumbent = root && incumbent_ && first_[*incumbent_] == *root;
     tree.elsewhere = root && hosts_[*root].unreachable_here;
+    tree.gone = root && !MayComeBack(hosts_[*root]);
     trees_.push_back(std::move(tree));
     return &trees_.back();
   }
@@ -244,8 +275,13 @@ class Forest {
   bool IncumbentClaims() const { return incumbent_ && IsClaimant(hosts_[*incumbent_]); }
 
   bool IncumbentMayComeBack() const {
-    if (!incumbent_ || IncumbentClaims()) return false;
-    const HostVerdict& host = hosts_[*incumbent_];
+    return incumbent_ && !IncumbentClaims() && MayComeBack(hosts_[*incumbent_]);
+  }
+
+  // Whether a server that is not in sight was there so lately that it may just restart.
+  bool MayComeBack(const HostVerdict& host) const {
+    // (our own poller stood still: it was not asked since)
+    if (IsLive(host) && host.failing_since == 0) return true;
     // (where hosts are asked rarely, its end may have been noticed long after its last answer)
     const MonoUs last = std::max(host.last_answer, host.failing_since);
     return host.unreachable_here || (last != 0 && now_ - last <= kRestartUs);
@@ -292,6 +328,21 @@ std::optional<std::size_t> IndexOf(const std::string& name, const std::vector<Ho
   return static_cast<std::size_t>(found - entries.begin());
 }
 
+// The entry of the incumbent: where its run is in sight, else the one of its name. (A name may move
+// to another server, and a server may get another name.)
+std::optional<std::size_t> EntryOf(const Incumbent& incumbent, const ClusterVerdict& cluster,
+                                   const std::vector<HostEntry>& entries) {
+  const std::optional<std::size_t> named = IndexOf(incumbent.name, entries);
+  const auto is_run = [&](const HostVerdict& host) {
+    return host.role != Role::kUnknown && incumbent.run.known() &&
+           RunOf(*host.facts) == incumbent.run;
+  };
+  if (named && is_run(cluster.hosts[*named])) return named;
+  const auto found = std::find_if(cluster.hosts.begin(), cluster.hosts.end(), is_run);
+  if (found == cluster.hosts.end()) return named;
+  return static_cast<std::size_t>(found - cluster.hosts.begin());
+}
+
 // Whether a host can be the incumbent: it has not stepped down, and is not taken out.
 bool MayBeIncumbent(const HostVerdict& host) {
   return host.role != Role::kStandby && !host.foreign && !host.forced_out;
@@ -333,8 +384,12 @@ std::optional<std::size_t> MostHeld(const std::vector<std::size_t>& count) {
 // Forgets an incumbent that is none any more; takes the others' where this node has none.
 void RenewIncumbent(ClusterVerdict& cluster, const std::vector<HostEntry>& entries) {
   if (cluster.incumbent) {
-    const std::optional<std::size_t> index = IndexOf(cluster.incumbent->name, entries);
-    if (!index || !MayBeIncumbent(cluster.hosts[*index])) cluster.incumbent.reset();
+    const std::optional<std::size_t> index = EntryOf(*cluster.incumbent, cluster, entries);
+    if (!index || !MayBeIncumbent(cluster.hosts[*index])) {
+      cluster.incumbent.reset();
+    } else {
+      cluster.incumbent->name = entries[*index].name;
+    }
   }
   if (cluster.incumbent || !cluster.ready) return;
   const std::optional<std::size_t> most = MostHeld(CountVoices(cluster, std::nullopt));
@@ -407,17 +462,29 @@ std::string WhyNamed(const Election& election, const std::vector<Tree>& trees,
                      TreeText(trees[*election.rival], entries), Because(election.ground));
 }
 
+// The claimant that nobody is to be sent to, where one wins but must not be named.
+bool IsSuperseded(const ClusterVerdict& cluster, const Tree& tree,
+                  const std::vector<HostEntry>& entries) {
+  if (!cluster.incumbent || tree.incumbent) return false;
+  if (entries[*tree.claimant].name == cluster.incumbent->name) return false;
+  return Compare(tree.branch, BranchOf(*cluster.incumbent)) == Descent::kOlder;
+}
+
 // Whoever claims to be the primary, if anybody does, is not named.
 std::string WhyNobody(const ClusterVerdict& cluster, const Election& election,
                       const std::vector<Tree>& trees, const std::vector<HostEntry>& entries) {
   const Tree* const winner = election.winner ? &trees[*election.winner] : nullptr;
   const Tree* const rival = election.rival ? &trees[*election.rival] : nullptr;
-  if (winner != nullptr && winner->claimant) {
+  if (winner != nullptr && winner->claimant && IsSuperseded(cluster, *winner, entries)) {
     return fmt::format(
         "\"{}\" is not named: its timeline {} was left for timeline {} of \"{}\", which was named "
         "last.",
         entries[*winner->claimant].name, winner->branch.timeline, cluster.incumbent->timeline,
         cluster.incumbent->name);
+  }
+  if (winner != nullptr && winner->claimant) {
+    return fmt::format("\"{}\" is not named before every host of the new list was asked.",
+                       entries[*winner->claimant].name);
   }
   if (rival != nullptr && rival->claimant) {
     return fmt::format("\"{}\" is not named. {} goes before {}: {}.",
@@ -440,7 +507,11 @@ bool ClaimedTogether(const HostVerdict& a, const HostVerdict& b) {
 void MarkRefused(ClusterVerdict& cluster) {
   for (HostVerdict& host : cluster.hosts) {
     host.superseded = IsClaimant(host) && !host.chosen_primary && cluster.ready;
-    if (host.role == Role::kStandby || host.chosen_primary) host.refused_timeline = 0;
+    // As a standby it is still what was refused, unless it has gone back to the primary's timeline.
+    const bool mended = host.role == Role::kStandby &&
+                        (host.facts->timeline != host.refused_timeline || !cluster.incumbent ||
+                         host.refused_timeline <= cluster.incumbent->timeline);
+    if (mended || host.chosen_primary) host.refused_timeline = 0;
     if (!host.superseded || !cluster.primary) continue;
     const HostVerdict& primary = cluster.hosts[*cluster.primary];
     const bool same_server =
@@ -465,14 +536,6 @@ void KeepForcedOutPrimary(ClusterVerdict& cluster, const std::vector<HostEntry>&
   }
 }
 
-// The claimant that nobody is to be sent to, where one wins but must not be named.
-bool IsSuperseded(const ClusterVerdict& cluster, const Tree& tree,
-                  const std::vector<HostEntry>& entries) {
-  if (!cluster.incumbent || tree.incumbent) return false;
-  if (entries[*tree.claimant].name == cluster.incumbent->name) return false;
-  return Compare(tree.branch, BranchOf(*cluster.incumbent)) == Descent::kOlder;
-}
-
 }  // namespace
 
 std::vector<Tree> FindTrees(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
@@ -486,8 +549,12 @@ void JudgePrimary(ClusterVerdict& cluster, const std::vector<HostEntry>& entries
   const std::vector<Tree> trees = FindTrees(cluster, entries, limits, now);
   const Election election = Elect(trees);
   const Tree* const winner = election.winner ? &trees[*election.winner] : nullptr;
-  const bool named =
-      winner != nullptr && winner->claimant && !IsSuperseded(cluster, *winner, entries);
+  // Of a list that has just been changed: whom the others follow may be among those not asked yet.
+  const bool complete = std::all_of(cluster.hosts.begin(), cluster.hosts.end(),
+                                    [](const HostVerdict& host) { return host.checked; });
+  const bool named = winner != nullptr && winner->claimant &&
+                     (complete || !cluster.ready || winner->incumbent) &&
+                     !IsSuperseded(cluster, *winner, entries);
   cluster.primary = named ? winner->claimant : std::nullopt;
   cluster.primary_reason =
       named ? WhyNamed(election, trees, entries) : WhyNobody(cluster, election, trees, entries);

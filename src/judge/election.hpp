@@ -18,7 +18,14 @@
 //      a claimant on the newer one, over an older tree that has lost its primary: the usual
 //      failover (not, when a majority reaches that primary and only we do not); the newer, when at
 //      least as many are with it; the incumbent's; the older
-//   4. of siblings, or on the same timeline: the bigger, the incumbent's, the first in the list
+//   4. on the same timeline, a claimant, over a tree that has lost its primary for longer than a
+//      restart takes, and has nothing that the claimant lacks: the same data were started
+//      elsewhere; of siblings, or on the same timeline: the bigger, the incumbent's, the first in
+//      the list
+//
+// A standby of which it is not known whom it follows counts for the only claimant on its timeline;
+// for nobody, where there are several, or where that one was refused on the incumbent's own
+// timeline.
 //
 // If the winner is headless, nobody is named. Nor is one that is on an older timeline than the
 // incumbent's: it was superseded, whatever else is down.
@@ -38,6 +45,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/lsn.hpp"
 #include "config/hosts.hpp"
 #include "config/limits.hpp"
 #include "judge/lineage.hpp"
@@ -57,9 +65,12 @@ struct Tree {
   std::size_t size = 0;                // servers that are with it, the claimant included
   std::vector<std::size_t> followers;  // hosts, without the claimant
   std::size_t place = 0;               // in the list: of the claimant, else of the first follower
+  Lsn position = kNoLsn;  // written by the claimant, or the newest replayed by the followers
   bool incumbent = false;
-  bool refused = false;    // of a claimant, while that still counts
-  bool cut_off = false;    // of a claimant: a majority cannot reach it
+  bool refused = false;  // the claimant was, or all followers are servers that were; while that
+                         // still counts
+  bool cut_off = false;  // of a claimant: a majority cannot reach it
+  bool gone = false;     // of a headless tree: its primary has been away for longer than a restart
   bool elsewhere = false;  // of a headless tree: a majority reaches its primary, only we do not
 };
 

@@ -21,7 +21,7 @@ bool IsSelf(const ClusterVerdict& cluster, std::size_t index) {
 int NamingAnother(const ClusterVerdict& cluster) {
   return static_cast<int>(
       std::count_if(cluster.voices.begin(), cluster.voices.end(), [&](const Voice& voice) {
-        return voice.named && voice.host && !IsSelf(cluster, *voice.host);
+        return voice.named && !voice.self && voice.host && !IsSelf(cluster, *voice.host);
       }));
 }
 

@@ -47,6 +47,7 @@ class Ballot {
         limits_(limits),
         own_(own),
         now_(now),
+        former_downs_(entries.size(), 0),
         proved_(entries.size(), false) {}
 
   void Count() {
@@ -84,7 +85,8 @@ class Ballot {
   std::unordered_map<ServerRun, std::size_t, RunHash> by_run_;  // index into servers_
   std::unordered_map<std::string_view, std::size_t> by_name_;   // index into entries_
   std::vector<std::size_t> named_;                              // what Meant() returns for a name
-  std::vector<bool> proved_;  // somebody reached it between two failures of ours
+  std::vector<int> former_downs_;  // votes that a former run of it cannot be reached
+  std::vector<bool> proved_;       // somebody reached it between two failures of ours
   bool this_node_votes_ = false;
 };
 
@@ -193,13 +195,18 @@ void Ballot::VoteOf(const Server& voter) {
     const bool named = opinion.rank == Rank::kPrimary;
     // one voter has one voice, whatever it says; whom it names goes before whom it would name
     if (named ? !voice || !voice->named : opinion.rank == Rank::kIncumbent && !voice) {
-      voice = Voice{meant.empty() ? std::nullopt : std::make_optional(meant.front()), named};
+      const ServerRun run = {opinion.system_identifier, opinion.postmaster_start};
+      voice = Voice{meant.empty() ? std::nullopt : std::make_optional(meant.front()),
+                    own_.known() && run == own_, named};
     }
     for (const std::size_t index : meant) {
       if (voted[index]) continue;
       voted[index] = true;
       Add(index, opinion.reachable);
       const HostVerdict& host = cluster_.hosts[index];
+      const ServerRun run = {opinion.system_identifier, opinion.postmaster_start};
+      const bool former = run.known() && RunSeen(host).known() && !(run == RunSeen(host));
+      if (!opinion.reachable && former) ++former_downs_[index];
       if (!opinion.reachable || !opinion.success_age_us || host.failing_since == 0) continue;
       const MonoUs reached = voter.speaker->facts_asked - *opinion.success_age_us;
       const bool failed_since = reached < host.last_check || host.unreachable_here;
@@ -234,6 +241,7 @@ void Ballot::WeighDown() {
                          (self || IsInSight(host, limits_, now_));
     if (!cut_off) host.cut_off_since = 0;
     if (cut_off && host.cut_off_since == 0) host.cut_off_since = now_;
+    host.cut_off_before = cut_off && host.votes_down - former_downs_[i] < quorum.majority();
     const bool said = !quorum.possible() || host.foreign || host.votes_down >= quorum.majority();
     host.down_for_all = down && !host.unreachable_here && (said || host.down_for_all);
   }
@@ -247,8 +255,9 @@ void JudgeQuorum(ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
 }
 
 bool IsCutOff(const HostVerdict& host, const Limits& limits, MonoUs now) {
-  const std::int64_t patience =
-      limits.poll_interval_us + limits.max_fails * limits.fast_poll_interval_us;
+  const std::int64_t patience = limits.poll_interval_us +
+                                limits.max_fails * limits.fast_poll_interval_us +
+                                (host.cut_off_before ? StaleAfter(limits) : 0);
   return host.cut_off_since != 0 && now - host.cut_off_since >= patience;
 }
 

@@ -127,6 +127,8 @@ struct HostVerdict {
   bool unreachable_here = false;              // down for this node, while a majority reaches it
   MonoUs cut_off_since = 0;  // since when a majority says that it cannot reach it, although it runs
                              // in our sight, or is this server; 0 = it does not say so
+  bool cut_off_before =
+      false;  // that takes votes on a former run of it: it may be of before its start
   bool down_for_all = false;  // down, and a majority said so, or there is none to contradict; stays
                               // so until it is up or unreachable_here
 };
@@ -190,6 +192,7 @@ inline const TimelineHistory* HistoryOf(const HostVerdict& host) {
 // Whom one of the other voting nodes holds to be the primary.
 struct Voice {
   std::optional<std::size_t> host;  // index; nullopt: one that is not in this list
+  bool self = false;                // it is this very server, found in the list or not
   bool named = false;  // it is the one that it names; else the one it would name, were that alive
 };
 

@@ -89,6 +89,9 @@ void Poller::Inherit(const PgstSnapshot& published) {
   events_.clear();
   believed_ = BeliefIn(published);
   cluster_.incumbent = IncumbentIn(published);
+  for (std::size_t i = 0; i < peers_.size(); ++i) {
+    cluster_.hosts[i].refused_timeline = RefusedIn(published, peers_[i]->entry.name);
+  }
   inherited_ = true;
 }
 

@@ -107,4 +107,12 @@ std::optional<Incumbent> IncumbentIn(const PgstSnapshot& snapshot) {
   return incumbent;
 }
 
+std::uint32_t RefusedIn(const PgstSnapshot& snapshot, const std::string& name) {
+  const PgstHost* const hosts = snapshot.hosts;
+  for (std::uint32_t i = 0; i < std::min(snapshot.host_count, snapshot.max_hosts); ++i) {
+    if (hosts[i].superseded != 0 && FixedText(hosts[i].name) == name) return hosts[i].timeline;
+  }
+  return 0;
+}
+
 }  // namespace pg_status

@@ -1,7 +1,9 @@
 // Events -> plain data, and a snapshot -> what is believed by whoever made it. Pure.
 #pragma once
 
+#include <cstdint>
 #include <optional>
+#include <string>
 
 #include "base/clock.hpp"
 #include "judge/events.hpp"
@@ -22,5 +24,9 @@ Belief BeliefIn(const PgstSnapshot& snapshot);
 
 // Whom it held to be the primary; nullopt: nobody.
 std::optional<Incumbent> IncumbentIn(const PgstSnapshot& snapshot);
+
+// The timeline of the host of this name, where it claimed to be the primary and was not named; 0:
+// it did not.
+std::uint32_t RefusedIn(const PgstSnapshot& snapshot, const std::string& name);
 
 }  // namespace pg_status

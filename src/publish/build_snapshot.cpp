@@ -250,6 +250,7 @@ void FillCluster(const ClusterVerdict& cluster, const std::vector<HostEntry>& en
   out.geo_counts = Flag(GeoLocality(local.geo, entries).counts);
   out.live_primaries = static_cast<std::uint32_t>(cluster.live_primaries);
   out.voters = static_cast<std::uint32_t>(cluster.quorum.voters);
+  out.undecided = Flag(cluster.quorum.undecided > 0);
   out.fence_cause = static_cast<std::uint8_t>(cluster.fence_cause);
   std::fill(std::begin(out.reserved_flags), std::end(out.reserved_flags), std::uint8_t{0});
   out.voters_unasked = static_cast<std::uint32_t>(cluster.quorum.unasked);

@@ -162,8 +162,9 @@ typedef struct PgstSnapshot {
   uint8_t dc_counts;   /* this node and every host have a dc: prefer the same one */
   uint8_t geo_counts;  /* the same for geo */
   uint8_t fence_cause; /* PgstFenceCause, of this node, whatever pg_status.fence is */
+  uint8_t undecided;   /* some hosts have neither answered nor been given up so far */
   uint8_t has_history; /* the primary's history is known: the timelines in forks[], oldest first */
-  uint8_t reserved_flags[2];
+  uint8_t reserved_flags[1];
   uint32_t live_primaries;
   uint32_t voters;          /* nodes with a vote, this one included */
   uint32_t voters_in_sight; /* of these; this one included */

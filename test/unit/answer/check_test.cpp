@@ -928,9 +928,16 @@ TEST(CheckFence, HearsWhatItIsTold) {
        [](CheckScene& s) {
          s.snapshot().primary = -1;
          s.host(0).self = 0;
-         s.host(0).state = PGST_STATE_UNKNOWN;
+         s.snapshot().undecided = 1;
        },
        3, PGST_FENCE_NO_MAJORITY},
+      {"this server has no place for its own poller since it was started",
+       [](CheckScene& s) {
+         s.snapshot().primary = -1;
+         s.host(0).self = 0;
+         s.host(0).state = PGST_STATE_UNKNOWN;
+       },
+       3, PGST_FENCE_NONE},
       {"a new host is in the list", [](CheckScene& s) { s.host(1).state = PGST_STATE_UNKNOWN; }, 3,
        PGST_FENCE_NONE},
       // of two nodes none can be outvoted, but one can see that another took over

@@ -101,6 +101,19 @@ TEST(Divergence, FollowsAnotherPrimaryOfTheSameTimeline) {
   EXPECT_FALSE(scene[1].lag.bytes);
 }
 
+// It was pointed at one that was promoted from a place that it is past: it connects, is told that
+// there is nothing for it, and stays what it was. Found by test/histories, seed 1002.
+TEST(Divergence, AskingAnotherPrimaryInVainIsNone) {
+  Scene scene(3);
+  for (const int ms : {1000, 2000}) {
+    scene.Answers(0, WithHistory(Primary(1, 900), {}), ms);
+    scene.Answers(2, WithHistory(Primary(2, 700, kStartC), {{1, 500}}), ms);
+    scene.Answers(1, WithHistory(Streaming(Standby(1, 600), "c"), {}), ms);
+  }
+  EXPECT_EQ(scene.cluster.primary, std::optional<std::size_t>(0)) << "b is with it";
+  EXPECT_FALSE(scene[1].diverged);
+}
+
 TEST(Divergence, LastsWhenTheOtherPrimaryIsGone) {
   Siblings scene;
   for (int ms : {2100, 2200, 2300}) scene.Fails(2, ms);

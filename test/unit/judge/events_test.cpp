@@ -271,6 +271,7 @@ TEST(Events, AHostThatTheBeliefDoesNotHaveIsNewOnce) {
   EventScene scene(2);
   scene.belief = Belief();
   scene.cluster.ready = true;
+  scene.cluster.hosts[1].checked = true;
   scene.Answers(0, Primary(1, 100), 1000);
   EXPECT_EQ(scene.Told(),
             Lines({"a:5432 state: unknown->up (primary, timeline 1)",

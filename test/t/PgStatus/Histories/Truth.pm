@@ -290,16 +290,19 @@ sub votes { my ($self, $name) = @_; return $self->{server}{$name}{pg_status} && 
 # Servers -> [how many, how many of them vote].
 sub count { my ($self, @names) = @_; return [ scalar @names, scalar grep { $self->votes($_) } @names ] }
 
-# Who certainly streams from a claimant, itself included.
+# Who certainly follows a claimant, itself included. That it streams is not enough: one that is past the fork connects
+# time and again, is called streaming for a moment each time, and never gets a row of the new branch.
 sub certain_tree {
     my ($self, $k, $head, $listed) = @_;
     my %in = ($head => 1);
+    my $branch = $self->{own}{$head}[$k] // return keys %in;
     my @open = ($head);
     while (defined(my $name = shift @open)) {
         next unless $self->{live}{$name}[$k];
         foreach my $other (keys %{ $self->{streams}{$name}[$k] }) {
             next if $in{$other} || !$listed->{$other} || !$self->{live}{$other}[$k];
             next if $self->{claim}{$other}[$k] // 1;
+            next unless defined $self->{rows}{$other}[$k]{$branch};
             $in{$other} = 1;
             push @open, $other;
         }
