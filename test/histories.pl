@@ -7,16 +7,25 @@ my $terminal;
 BEGIN { open $terminal, '>&', \*STDOUT or die "STDOUT: $!" }    # PostgreSQL::Test::Utils takes STDOUT for its log
 
 use FindBin;
-use lib "$FindBin::RealBin/t";
+use lib "$FindBin::RealBin/t", "$FindBin::RealBin/net";
+
+# before what has to find another user, and what has to end before the namespaces do
+BEGIN {
+    if (grep { $_ eq '--net' } @ARGV) {
+        require PgStatus::Histories::Namespaces;
+        PgStatus::Histories::Namespaces::step_down($ENV{TEST_USER} || 'postgres');
+    }
+}
+
 use Getopt::Long;
 use PgStatus;
 use PgStatus::Histories;
 use Time::HiRes qw(time);
 
-my (@seeds, $minutes, $fixed, $replay);
+my (@seeds, $minutes, $fixed, $replay, $net);
 my $acts = 8;
 GetOptions('seed=i' => \@seeds, 'minutes=i' => \$minutes, 'acts=i' => \$acts, 'fixed' => \$fixed,
-    'replay=s' => \$replay)
+    'replay=s' => \$replay, 'net' => \$net)
   or exit 64;
 
 my ($passed, $failed, $all_acts) = (0, 0, 0);
@@ -38,7 +47,8 @@ sub report {
     return unless @violations;
     $by_kind{ $_->{kind} }++ foreach @violations;
     my @told = map { '# ' . PgStatus::Histories::told_of($_) } @violations;
-    say_out(@told, "# when:", map({ "#   $_" } @{ $history->{times} }), "# to repeat it, test/histories --replay FILE with:",
+    my $again = 'test/histories ' . ($net ? '--net ' : '') . '--replay FILE';
+    say_out(@told, "# when:", map({ "#   $_" } @{ $history->{times} }), "# to repeat it, $again with:",
         (map { "    $_" } split /\n/, $history->{script}));
     push @failures, map { "$name: " . s/\A# //r } @told;
     return;
@@ -60,7 +70,8 @@ sub try_one {
 
 $SIG{$_} = sub { die "interrupted\n" } foreach qw(INT TERM HUP);
 eval {
-    my $histories = PgStatus::Histories->new;
+    my @place     = $net ? PgStatus::Histories::Namespaces->new(@PgStatus::Histories::Cluster::names) : ();
+    my $histories = PgStatus::Histories->new(@place);
     my $seeded = sub {
         my ($seed, %how) = @_;
         try_one("seed $seed", sub { $histories->from_seed($seed, acts => $acts, %how) });

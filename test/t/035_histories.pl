@@ -7,6 +7,7 @@ use lib $FindBin::RealBin;
 use PgStatus;
 use PgStatus::Histories;
 use PgStatus::Histories::Judge;
+use PgStatus::Histories::Plan;
 use PgStatus::Histories::Script;
 use PgStatus::Histories::Truth;
 use Test::More;
@@ -151,6 +152,45 @@ subtest 'shut out' => sub {
         '', 'for as long as it takes');
 };
 
+subtest 'cut off' => sub {
+    my $cut = sub {
+        my ($name, $until) = @_;
+        my %cut = map { ("$_ $name" => 1, "$name $_" => 1) } grep { $_ ne $name } qw(a b c);
+        return (done(10, "cut $name", {}, cut => \%cut), defined $until ? done($until, 'heal', {}, cut => {}) : ());
+    };
+    my $settled = 10 + $bounds->{bound};
+    begin_three();
+    my %calm = (births => [ \@first_birth ], sights => calm_sights());
+    %calm = (%calm, acts => [ $cut->('a') ]);
+    my $alone = 'fence a says MASTER though it sees no majority';
+    is(judged(%calm, answers => [ said('a', 'raw', 'MASTER', 0, $seconds) ]), $alone, 'it says MASTER');
+    is(judged(%calm, answers => [ said('a', 'raw', 'MASTER', 0, $settled) ]), '', 'for as long as it takes');
+    is(judged(%calm, answers => [ map { said($_, 'master', 'nobody', 20, $seconds) } qw(b c) ]), '', 'the rest names nobody');
+    begin_three();
+    my %failover = (
+        acts => [ $cut->('a'), done(12, 'promote b', { b => is_server() }), done(13, 'follow c b', { c => is_server('b') }) ],
+        sights => [
+            seen('a', 0, 13, branch => 'a1', rows => 'a1:5', followers => 'b,c'),
+            seen('a', 13, $seconds, branch => 'a1', rows => 'a1:9'), standby('b', 0, 12),
+            seen('b', 12, $seconds, branch => 'b1', rows => 'a1:5,b1:1', followers => 'c'), standby('c', 0, 14),
+            standby('c', 14, $seconds, rows => 'a1:5,b1:1') ],
+        births => [ \@first_birth, [ 12, 'b', 'b1', 2, 'a1:5' ] ]);
+    my @each = (said('a', 'master', 'a', 0, $seconds), map { said($_, 'master', 'b', 12, $seconds) } qw(b c));
+    is(judged(%failover, answers => \@each), '', 'each side names its own');
+    is(judged(%failover, answers => [ said('c', 'master', 'a', 30, 31) ]), 'named c names a though it is b by every rule',
+        'the majority names who is cut off');
+    is(judged(%failover, answers => [ said('c', 'master', 'c', 30, 31) ]), 'named c names c though it is b by every rule',
+        'or anybody else');
+    begin_three();
+    %calm = (%calm, acts => [ $cut->('b', 13) ]);
+    is(judged(%calm, answers => [ said('a', 'master', 'nobody', 38, 39) ]),
+        'nobody a names nobody though a is the only primary', 'after the end nobody is named');
+    begin_three();
+    %calm = (%calm, acts => [ done(10, 'drop b a', {}, cut => { 'b a' => 1 }) ]);
+    my @said = (said('a', 'raw', 'MASTER', 0, $seconds), said('b', 'master', 'nobody', 15, $seconds));
+    is(judged(%calm, answers => \@said), '', 'one of three, one way: nothing is certain');
+};
+
 subtest 'calm' => sub {
     begin_three();
     my %story = (
@@ -182,6 +222,24 @@ subtest 'two of equal right' => sub {
 subtest 'a script' => sub {
     my $text = $three =~ s/fence on/fence off/r . "promote b\npause 1.5\nrebuild a b rewind\n";
     is(script_text(parse_script($text)), $text, 'is the same when it was read and written');
+};
+
+subtest 'a plan' => sub {
+    my $made = sub {
+        my ($seed, %can) = @_;
+        my $plan    = PgStatus::Histories::Plan::new_plan($seed, vote => 1, %can);
+        my $history = $plan->cluster;
+        my %now     = (refused => {}, cut => { 'a b' => 1 }, list => $history->{list}, servers => {
+            map { my $is = is_server($_->{upstream}); $_->{name} => { %$_, %$is } } @{ $history->{servers} } });
+        $history->{acts} = [ map { ($plan->next_act(\%now), $plan->pause) } 1 .. 40 ];
+        return script_text($history);
+    };
+    my $of_network = qr/^(?:cut|silence|drop|heal)\b/m;
+    is_deeply([ grep { $made->($_) =~ $of_network } 1 .. 50 ], [], 'has no faults of the network where there is none');
+    my $all = join '', map { $made->($_, network => 1) } 1 .. 50;
+    is(scalar(grep { $all =~ /^$_$/m } 'cut \w', 'silence \w', 'drop \w \w', 'heal'), 4,
+        'and all of them where there is one');
+    is($made->(7, network => 1), $made->(7, network => 1), 'the same from the same seed');
 };
 
 # ---- real servers --------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ use Test::More;
 use Time::HiRes qw(time usleep);
 
 our @EXPORT = (
-    qw(new_node init_node init_standby conf_lines configure set_conf start_three hosts_of conninfo_of name_of
+    qw(new_node init_node init_standby conf_lines configure set_conf start_three hosts_of conninfo_of name_of move_to
       wait_for soon_is wait_row wait_roles wait_polls wait_caught_up is_up is_down sql try_sql session forget_session
       row all_of),
     @PgStatus::Outside::EXPORT);
@@ -31,14 +31,20 @@ our @EXPORT = (
 my $patience = $ENV{PG_TEST_TIMEOUT_DEFAULT} || 60;
 
 my %session_of;    # node name -> the session that sql() uses
+my %address_of;    # node name -> where the others find it, when that is not 127.0.0.1
 
 # ---- nodes ---------------------------------------------------------------------------------------------------------
 
 # A node that exists on paper: it has its ports, so that others can name it in their settings before it runs.
 sub new_node { return PostgreSQL::Test::Cluster->new($_[0]) }
 
+# From now on the others find a node at this address.
+sub move_to { my ($node, $address) = @_; $address_of{ $node->name } = $address; return }
+
+sub address_of { return $address_of{ $_[0]->name } // '127.0.0.1' }
+
 # The name of a node in pg_status.hosts.
-sub name_of { return '127.0.0.1:' . $_[0]->port }
+sub name_of { return address_of($_[0]) . ':' . $_[0]->port }
 
 # Settings as lines of postgresql.conf. A value of undef gives no line.
 sub conf_lines {
@@ -106,8 +112,8 @@ sub init_standby {
 
 sub conninfo_of {
     my ($upstream, $node) = @_;
-    return sprintf 'host=127.0.0.1 port=%d user=%s application_name=%s', $upstream->port, scalar getpwuid($<),
-      $node->name;
+    return sprintf 'host=%s port=%d user=%s application_name=%s', address_of($upstream), $upstream->port,
+      scalar getpwuid($<), $node->name;
 }
 
 # The host list of nodes, in their order.

@@ -17,7 +17,7 @@ use File::Path qw(make_path remove_tree);
 use IPC::Run;
 use Time::HiRes qw(time usleep);
 
-our @EXPORT_OK = qw(obstacle sweep command in_namespace);
+our @EXPORT_OK = qw(obstacle sweep command in_namespace system_call);
 
 my $owner  = $$;
 my $prefix = "pgst-$owner-";      # sweep() knows it, too
@@ -95,11 +95,16 @@ sub enter {
     return;
 }
 
-# Perl has no setns(2) of its own, but the numbers of the system's calls. 0x40000000 says: a network namespace.
-sub set_namespace {
-    my ($handle) = @_;
+# 0x40000000 says: a network namespace.
+sub set_namespace { my ($handle) = @_; return system_call('setns', fileno $handle, 0x40000000) }
+
+# A call of the system's that Perl has no function for; whether it succeeded. Perl knows their numbers, which come into
+# the package that asks for them first.
+sub system_call {
+    my ($name, @arguments) = @_;
     require 'syscall.ph';
-    return syscall(SYS_setns(), fileno $handle, 0x40000000) == 0;
+    my $number = PgNet::Network->can("SYS_$name") or croak "there is no system call $name";
+    return syscall($number->(), @arguments) == 0;
 }
 
 # ---- ends and cables -----------------------------------------------------------------------------------------------

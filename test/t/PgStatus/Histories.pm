@@ -8,6 +8,7 @@ use warnings;
 
 use PgStatus::Histories::Cluster;
 use PgStatus::Histories::Judge;
+use PgStatus::Histories::Place;
 use PgStatus::Histories::Plan;
 use PgStatus::Histories::Recorder;
 use PgStatus::Histories::Script;
@@ -24,8 +25,11 @@ sub told_of {
     return sprintf '%s: from %.1f to %.1f s, %d times: %s %s', @$violation{qw(kind from to count node text)};
 }
 
-# Servers on paper, for many histories one after the other.
-sub new { my ($class) = @_; return bless { cluster => PgStatus::Histories::Cluster->new }, $class }
+# Servers on paper, for many histories one after the other, at a Histories::Place.
+sub new {
+    my ($class, $place) = @_;
+    return bless { cluster => PgStatus::Histories::Cluster->new($place // PgStatus::Histories::Place->new) }, $class;
+}
 
 # Makes one up. acts: how many things are done (pauses and what undoes them not counted); quiet: seconds at the end in
 # which nothing happens (default: until nobody may be unnamed any more).
@@ -70,7 +74,7 @@ sub run {
     my ($record, $begin, $end, @acts);
     my $done = eval {
         $cluster->begin($history);
-        my $recorder = start_recorder($cluster->{template}->basedir, $cluster->{servers});
+        my $recorder = start_recorder($cluster->{template}->basedir, $cluster->{servers}, $cluster->{place});
         $recorder->wait_for_all;
         $begin = clock_gettime(CLOCK_MONOTONIC);
         while (my $act = $next->($cluster)) {

@@ -13,6 +13,8 @@
 #   freeze X               all processes; freeze_poller X: that one only; thaw X
 #   refuse X Y             X's pg_status is not let into Y; what it has there is ended
 #   shut_in X              nobody else is let into X; shut_out X: X is let in nowhere else; allow: everybody everywhere
+#   cut X                  its cable is out; silence X: no packet comes or goes
+#   drop X Y               what X sends to Y's port is lost; heal: all three of them are over
 #   sessions X             sessions of pg_status on X are ended for a second, again and again
 #   list X...              pg_status.hosts of all servers, by a reload
 #   pause SECONDS
@@ -38,13 +40,17 @@ my $promotion_time = 10;    # a promotion that takes longer is not waited for
 
 sub now { return clock_gettime(CLOCK_MONOTONIC) }
 
+our @names = 'a' .. 'e';
+
 # The servers a to e on paper, and one that all of them are copied from: a history begins without initdb and backups.
+# $place: a Histories::Place.
 sub new {
-    my ($class) = @_;
-    my $self = bless { nodes => {}, can => {} }, $class;
+    my ($class, $place) = @_;
+    my $self = bless { nodes => {}, place => $place, can => { network => $place->has_network } }, $class;
     $ENV{PGCTLTIMEOUT} = 8;    # a standby that cannot become consistent never gets ready
     my $template = $self->{template} = new_node('template');
-    $self->{nodes}{$_} = new_node($_) foreach 'a' .. 'e';
+    $self->{nodes}{$_} = new_node($_) foreach @names;
+    move_to($self->{nodes}{$_}, $place->address($_)) foreach @names;
     init_node($template,
         shared_preload_libraries      => 'pg_status',
         dynamic_shared_memory_type    => 'mmap',    # killed servers leave nothing outside of their folder
@@ -79,6 +85,7 @@ sub new {
 sub begin {
     my ($self, $history) = @_;
     $self->{refused} = {};
+    $self->{cut}     = {};
     $self->{list}    = [ @{ $history->{list} } ];
     $self->{fence}   = $history->{fence};
     $self->{servers} = {};
@@ -99,7 +106,7 @@ sub begin {
     my $primary = $history->{servers}[0]{name};
     foreach my $server (grep { $_->{pg_status} } values %{ $self->{servers} }) {
         wait_for("$server->{name} to name the primary", sub {
-            my ($status, $body) = discover($server->{node}, '/master');
+            my ($status, $body) = $self->{place}->at($server->{name}, sub { discover($server->{node}, '/master') });
             return $status == 200 && $body eq name_of($self->{nodes}{$primary});
         });
     }
@@ -119,7 +126,7 @@ sub copy_template {
     replace_conf($node,
         port                        => $node->port,
         unix_socket_directories     => $node->host,
-        listen_addresses            => '127.0.0.1',
+        listen_addresses            => $self->{place}->listens,
         shared_preload_libraries    => $server->{pg_status} ? 'pg_status' : '',
         primary_conninfo            => $server->{upstream} ? conninfo_of($self->{nodes}{ $server->{upstream} }, $node) : '',
         'pg_status.port'            => raw_port($node),
@@ -141,6 +148,7 @@ sub hosts {
 
 sub end {
     my ($self) = @_;
+    $self->{place}->heal;
     foreach my $server (values %{ $self->{servers} }) {
         forget_session($server->{node});
         kill 'CONT', @{ delete $server->{stopped} // [] };
@@ -186,7 +194,7 @@ sub bring_up {
     my ($self, $server) = @_;
     wait_gone($server->{node});
     $server->{node}->kill9;    # one that has ended by itself
-    $server->{node}->start(fail_ok => 1);
+    $self->{place}->at($server->{name}, sub { $server->{node}->start(fail_ok => 1) });
     $server->{up} = running_pid($server) ? 1 : 0;
     return $server->{up};
 }
@@ -278,7 +286,10 @@ my %acts = (
         @$server{qw(role upstream)} = ('standby', $upstream->{name});
         $server->{node}->kill9;
         # one that gets no WAL that fits does not get ready, which is no failure of ours
-        my $done = eval { rebuild($server->{node}, $upstream->{node}, $how); 1 };
+        my $done = eval {
+            $self->{place}->at($server->{name}, sub { rebuild($server->{node}, $upstream->{node}, $how) });
+            1;
+        };
         $server->{up} = running_pid($server) ? 1 : 0;
         $server->{ruined} = $done || $server->{up} || -e $server->{node}->data_dir . '/standby.signal' ? 0 : 1;
         forget_session($upstream->{node});
@@ -311,6 +322,26 @@ my %acts = (
         $self->{refused} = {};
         $self->apply_hba($_) foreach values %{ $self->{servers} };
     },
+    cut => sub {
+        my ($self, $server) = @_;
+        $self->{place}->cut($server->{name});
+        $self->part(map { ("$_ $server->{name}", "$server->{name} $_") } $self->others($server));
+    },
+    silence => sub {
+        my ($self, $server) = @_;
+        $self->{place}->silence($server->{name});
+        $self->part(map { ("$_ $server->{name}", "$server->{name} $_") } $self->others($server));
+    },
+    drop => sub {
+        my ($self, $who, $where) = @_;
+        $self->{place}->drop($who->{name}, $where->{name}, $where->{node}->port);
+        $self->part("$who->{name} $where->{name}");
+    },
+    heal => sub {
+        my ($self) = @_;
+        $self->{place}->heal;
+        $self->{cut} = {};
+    },
     sessions => sub {
         my ($self, $server) = @_;
         try_sql($server->{node}, q{DO $$ BEGIN FOR i IN 1 .. 20 LOOP PERFORM pg_terminate_backend(pid) FROM
@@ -332,6 +363,9 @@ my %acts = (
 
 sub others { my ($self, $server) = @_; return grep { $_ ne $server->{name} } sort keys %{ $self->{servers} } }
 
+# Notes who gets nothing to whom through the network.
+sub part { my ($self, @pairs) = @_; $self->{cut}{$_} = 1 foreach @pairs; return }
+
 # Who has no pg_status asks nobody.
 sub shut {
     my ($self, @pairs) = @_;
@@ -344,11 +378,12 @@ sub shut {
     return;
 }
 
-# Does it; returns what was done: { words, t0, t1, servers }, the last being what each server was afterwards.
+# Does it; returns what was done: { words, t0, t1, servers, refused, cut, list }, from servers on as it was afterwards.
 sub act {
     my ($self, @words) = @_;
     my ($word, @more) = @words;
     my $do = $acts{$word} or croak "there is no act \"$word\"";
+    die "\"$word\" needs --net\n" if $word =~ /\A(?:cut|silence|drop|heal)\z/ && !$self->{place}->has_network;
     my $t0 = now();
     $do->($self, map { $self->{servers}{$_} // $_ } @more);
     my %after;
@@ -362,6 +397,7 @@ sub act {
         t1      => now(),
         servers => \%after,
         refused => { %{ $self->{refused} } },
+        cut     => { %{ $self->{cut} } },
         list    => [ @{ $self->{list} } ]
     };
 }

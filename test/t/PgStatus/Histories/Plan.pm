@@ -2,7 +2,8 @@
 # servers make the same plan. It does nothing to anybody.
 #
 # What the servers are comes as a hash: name -> { up, role (primary, standby), upstream, frozen ('', 'all', 'poller'),
-# pg_status, ruined }, with the lists' order and who is shut out of whom beside it (PgStatus::Histories::Cluster).
+# pg_status, ruined }, with the lists' order, and who is shut out of or cut off from whom beside it
+# (PgStatus::Histories::Cluster).
 package PgStatus::Histories::Plan;
 
 use strict;
@@ -12,7 +13,8 @@ use Exporter 'import';
 
 our @EXPORT = qw(new_plan);
 
-# %can: vote: this version knows the attribute vote=no.
+# %can: vote: this version knows the attribute vote=no; network: servers can be cut off. What cannot be rolls no dice, so
+# that a seed means the same where there are no namespaces.
 sub new_plan {
     my ($seed, %can) = @_;
     my $self = bless { state => $seed % 2147483646 + 1, can => \%can, next => [] }, __PACKAGE__;
@@ -98,6 +100,7 @@ sub story {
     my ($primary, $standby) = ($self->any_of(primaries($now)), $self->any_of(standbys($now)));
     my @down  = grep { !$now->{servers}{$_}{up} } names($now);
     my $any   = $self->any_of(up($now));
+    return $self->cut_off($now, $primary // $any, $standby) if $self->{can}{network} && defined $any && $self->chance(0.4);
     my $kind  = $self->roll;
     return map { [ 'start', $_ ] } $self->any_of(@down) if @down && $self->chance(0.25);
     if ($kind < 0.16 && defined $primary && defined $standby) {    # a failover, sooner or later followed
@@ -141,6 +144,22 @@ sub story {
     return [ 'list', @list ];
 }
 
+# Somebody, rather a primary, is cut off for a while, in which a failover may happen.
+sub cut_off {
+    my ($self, $now, $primary, $standby) = @_;
+    my $whom = $self->chance(0.6) ? $primary : $self->any_of(up($now));
+    my @acts = $self->any_of([ 'cut', $whom ], [ 'silence', $whom ],
+        map { ([ 'drop', $_, $whom ], [ 'drop', $whom, $_ ]) } $self->any_of(others($whom, up($now))) // ());
+    my $fails_over = defined $standby && $standby ne $whom && $self->chance(0.5);
+    if ($fails_over) {
+        my @rest = $self->shuffled(others($standby, others($whom, standbys($now))));
+        push @acts, [ 'promote', $standby ], map { [ 'follow', $_, $standby ] } grep { $self->chance(0.7) } @rest;
+    }
+    push @acts, ['heal'];
+    push @acts, [ 'rebuild', $whom, $standby, 'rewind' ] if $fails_over && $self->chance(0.4);
+    return @acts;
+}
+
 sub seconds { my ($self) = @_; return sprintf '%.1f', 0.2 + 5 * $self->roll }
 
 # Whether an act makes sense now. What is shut out or frozen would only hold up what works with pg_hba.conf and files.
@@ -153,17 +172,19 @@ sub is_possible {
     return $server->{frozen}                     if $word eq 'thaw';
     return !$server->{up} && !$server->{ruined}  if $word eq 'start';
     return %{ $now->{refused} } ? 1 : 0          if $word eq 'allow';
+    return %{ $now->{cut} } ? 1 : 0              if $word eq 'heal';
     return $running && $server->{pg_status}      if $word eq 'freeze_poller' || $word eq 'shut_out';
-    return $running                              if $word =~ /\A(?:stop|restart|freeze|sessions|shut_in)\z/;
+    return $running                              if $word =~ /\A(?:stop|restart|freeze|sessions|shut_in|cut|silence)\z/;
     return $running && $server->{role} eq 'standby' && !loops($all, @who) if $word eq 'follow';
     return $running && $server->{role} eq 'standby' if $word eq 'unsignal';
-    return $word ne 'list' || 1 unless $word =~ /\A(?:promote|refuse|rebuild)\z/;
+    return $word ne 'list' || 1 unless $word =~ /\A(?:promote|refuse|drop|rebuild)\z/;
     if ($word eq 'promote') {
         return !grep { !$all->{$_}{up} || $all->{$_}{frozen} || $all->{$_}{role} ne 'standby' } @who;
     }
     my $other = $all->{ $who[1] };
     return $server->{pg_status} && $other->{up} && !$other->{frozen} if $word eq 'refuse';
-    return 0 if %{ $now->{refused} } || !$other->{up} || $other->{frozen} || $server->{frozen};
+    return $running && $other->{up} && !$other->{frozen} if $word eq 'drop';
+    return 0 if %{ $now->{refused} } || %{ $now->{cut} } || !$other->{up} || $other->{frozen} || $server->{frozen};
     return $who[0] ne $who[1] && !loops($all, @who);
 }
 
@@ -182,6 +203,7 @@ sub loops {
 sub undo {
     my ($self, $now, $list) = @_;
     my @acts = map { [ 'thaw', $_ ] } grep { $now->{servers}{$_}{frozen} } names($now);
+    push @acts, ['heal'] if %{ $now->{cut} };
     push @acts, ['allow'] if %{ $now->{refused} };
     push @acts, [ 'list', @$list ] if "@$list" ne "@{ $now->{list} }";
     push @acts, map { [ 'start', $_ ] }

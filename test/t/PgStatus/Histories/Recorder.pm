@@ -33,18 +33,20 @@ my $patience = 1.5;    # a server that is silent for longer is frozen
 
 sub now { return clock_gettime(CLOCK_MONOTONIC) }
 
-# Starts to ask the servers (name -> { node, pg_status }); what they say goes to files in $folder.
+# Starts to ask the servers (name -> { node, pg_status }), each from inside of its $place (a Histories::Place); what they
+# say goes to files in $folder.
 sub start_recorder {
-    my ($folder, $servers) = @_;
+    my ($folder, $servers, $place) = @_;
     my $self = bless { children => [], files => [], names => { map { name_of($servers->{$_}{node}) => $_ } keys %$servers } },
       __PACKAGE__;
-    $self->add("$folder/promises", sub { hold_to_promises($_[0], $servers, $self->{names}) });
+    $self->add("$folder/promises", sub { hold_to_promises($_[0], $servers, $place, $self->{names}) });
     foreach my $name (sort keys %$servers) {
         my $node = $servers->{$name}{node};
         $self->add("$folder/sights_$name", sub { look_at($_[0], $name, $node) });
         next unless $servers->{$name}{pg_status};
-        my %port = (raw => raw_port($node), discovery => discovery_port($node), check => check_port($node));
-        $self->add("$folder/answers_$name", sub { ask_node($_[0], $name, \%port, $self->{names}) });
+        my %door = map { $_->[0] => [ $place, $name, $_->[1] ] }
+          ([ raw => raw_port($node) ], [ discovery => discovery_port($node) ], [ check => check_port($node) ]);
+        $self->add("$folder/answers_$name", sub { ask_node($_[0], $name, \%door, $self->{names}) });
     }
     return $self;
 }
@@ -86,10 +88,13 @@ sub finish {
 
 sub note { my ($file, @fields) = @_; syswrite $file, join("\t", @fields) . "\n"; return }
 
-# Sends bytes, returns all until the end of the connection; undef without an answer.
+# Sends bytes to a door (place, server, port), returns all until the end of the connection; undef without an answer.
 sub ask_port {
-    my ($port, $bytes) = @_;
-    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => $patience) or return undef;
+    my ($door, $bytes) = @_;
+    my ($place, $name, $port) = @$door;
+    my $socket = $place->at($name,
+        sub { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => $patience) })
+      or return undef;
     syswrite $socket, $bytes if $bytes ne '';
     my ($text, $deadline) = ('', now() + $patience);
     while ((my $left = $deadline - now()) > 0) {
@@ -103,8 +108,8 @@ sub ask_port {
 
 # (status, body), or nothing.
 sub get {
-    my ($port, $path) = @_;
-    my $text = ask_port($port, "GET $path HTTP/1.0\r\n\r\n") // return;
+    my ($door, $path) = @_;
+    my $text = ask_port($door, "GET $path HTTP/1.0\r\n\r\n") // return;
     return $text =~ m{\AHTTP/1\.1 (\d+) .*?\r\n\r\n(.*)\z}s ? ($1, $2) : (0, '');
 }
 
@@ -117,11 +122,11 @@ sub host_of {
 }
 
 sub ask_node {
-    my ($file, $name, $port, $names) = @_;
-    my $host = sub { my ($path) = @_; return sub { host_of($names, get($port->{discovery}, $path)) } };
-    my $code = sub { my ($path) = @_; return sub { (get($port->{check}, $path))[0] // 'absent' } };
+    my ($file, $name, $door, $names) = @_;
+    my $host = sub { my ($path) = @_; return sub { host_of($names, get($door->{discovery}, $path)) } };
+    my $code = sub { my ($path) = @_; return sub { (get($door->{check}, $path))[0] // 'absent' } };
     my @questions = (
-        [ raw     => sub { (ask_port($port->{raw}, '') // 'absent') =~ s/\n.*//sr } ],
+        [ raw     => sub { (ask_port($door->{raw}, '') // 'absent') =~ s/\n.*//sr } ],
         [ master  => $host->('/master') ],
         [ primary => $code->('/primary') ],
         [ lag     => $code->('/replica?lag=10MB') ],
@@ -203,7 +208,7 @@ sub look_at {
 # Writes a row on whom a node names as the primary, asks the node who has it, and reads it there at once. Rows of a while
 # ago are asked for again, with their timeline: a position of a history that has lost must not be found.
 sub hold_to_promises {
-    my ($file, $servers, $names) = @_;
+    my ($file, $servers, $place, $names) = @_;
     my %session;
     my $ask = sub {
         my ($name, $query) = @_;
@@ -217,8 +222,8 @@ sub hold_to_promises {
     srand;
     while (has_parent()) {
         my $name  = $asked[ $number++ % @asked ];
-        my $port  = discovery_port($servers->{$name}{node});
-        my $before = host_of($names, get($port, '/master'));
+        my $door  = [ $place, $name, discovery_port($servers->{$name}{node}) ];
+        my $before = host_of($names, get($door, '/master'));
         my $row;
         if ($servers->{$before} && int($number / @asked) % 2) {
             my $id = "p$number";
@@ -237,14 +242,14 @@ sub hold_to_promises {
         if ($row) {
             my $form = $timelines_known && rand() < 0.6 ? 'timeline' : 'plain';
             my $t0    = now();
-            my ($status, $body) = get($port, "/replica?min_lsn="
+            my ($status, $body) = get($door, "/replica?min_lsn="
                   . ($form eq 'timeline' ? "$row->{timeline}:$row->{lsn}" : $row->{lsn}));
             my $t1 = now();
             my $host = host_of($names, $status, $body);
             $timelines_known = 0 if $host eq '400' && $form eq 'timeline';
             if ($servers->{$host}) {
                 my $found = $ask->($host, "SELECT count(*) FROM promised WHERE id = '$row->{id}'") // 'unknown';
-                my $after = host_of($names, get($port, '/master'));
+                my $after = host_of($names, get($door, '/master'));
                 note($file, 'promise', $t0, $t1, $name, $form, $row->{timeline}, $row->{lsn}, $row->{on}, $host, $found,
                     $before, $after, $row->{time});
             }

@@ -18,6 +18,9 @@
 # Of a server without pg_status the history is not known: against it, or for it, only the last of these counts.
 # There is no winner while anything of this is not known, while the node itself is frozen, down or gets another list, while
 # so many are shut out of a claimant that votes may decide, and while the node itself is shut out of anybody.
+# Who is cut off from a server through the network is shut out of it, too; and what is said to stream over such a way does
+# not count. A server that is cut off from all others, both ways, is gone for them like a frozen one; they have a winner
+# among themselves if they are a majority.
 #
 # The *incumbent* of a node is who has been its winner for as long as it may take to learn anything (`bound`); it is
 # forgotten as soon as anybody else may be chosen: another winner, no winner for a reason that may make nodes choose, or
@@ -137,11 +140,12 @@ sub status_of {
 }
 
 # For each step: {status}{server}: up, down, frozen, poller, change; {role}{server}: primary, standby, change;
-# {upstream}{server}: the servers that it may be set to follow; {refused}: { "who where" => 1, or 0.5 while not known };
+# {upstream}{server}: the servers that it may be set to follow; {refused}: { "who where" => 1, or 0.5 while not known }, of
+# servers whose pg_status gets nowhere, by pg_hba.conf or the network; {cut}: the same by the network, of all servers;
 # {list}: names, undef while it changes; {busy}: 1 while something is done.
 sub take_acts {
     my ($self) = @_;
-    my (%servers, @list, %refused);
+    my (%servers, @list, %refused, %cut);
     foreach my $server (@{ $self->{history}{servers} }) {
         $servers{ $server->{name} } = {
             up       => 1,
@@ -163,6 +167,7 @@ sub take_acts {
             }
             $self->{list}[$k]    = [@list];
             $self->{refused}[$k] = {%refused};
+            $self->{cut}[$k]     = {%cut};
             $self->{busy}[$k]    = 0;
         }
     };
@@ -170,6 +175,9 @@ sub take_acts {
         my ($from, $to) = ($self->index_of($act->{t0}), $self->index_of($act->{t1}) + 3);
         $fill->($from);
         my $after   = $act->{servers};
+        # who has no pg_status asks nobody
+        my @asking = grep { $self->{server}{ (split ' ')[0] }{pg_status} } keys %{ $act->{cut} // {} };
+        my $refused_now = { %{ $act->{refused} }, map { $_ => 1 } @asking };
         my $relists = $act->{words}[0] eq 'list';
         $to += 10 if $relists;    # a reload is asked for and not waited for
         my %touched = map { $_ => 1 } @{ $act->{words} };
@@ -185,27 +193,36 @@ sub take_acts {
         }
         foreach my $i (@mixed) {
             $self->{list}[$i]    = $relists ? undef : [@list];
-            $self->{refused}[$i] =
-              { map { $_ => $refused{$_} && $act->{refused}{$_} ? 1 : 0.5 } keys %refused, keys %{ $act->{refused} } };
+            $self->{refused}[$i] = mixed_of(\%refused, $refused_now);
+            $self->{cut}[$i]     = mixed_of(\%cut, $act->{cut} // {});
             $self->{busy}[$i]    = 1;
         }
         %servers = %$after;
-        %refused = %{ $act->{refused} };
+        %refused = %$refused_now;
+        %cut     = %{ $act->{cut} // {} };
         @list    = @{ $act->{list} };
         $k       = @mixed ? $mixed[-1] + 1 : $k;
     }
     $fill->($self->{last} + 1);
-    $self->trail_refusals;
+    $self->trail($self->{refused});
+    $self->trail($self->{cut});
     return;
 }
 
-# A host that was shut out may be asked more rarely the longer that lasted, so the end of it may be noticed as late.
-sub trail_refusals {
-    my ($self) = @_;
+# What holds before and after an act holds all the time; what holds once may.
+sub mixed_of {
+    my ($before, $after) = @_;
+    return { map { $_ => $before->{$_} && $after->{$_} ? 1 : 0.5 } keys %$before, keys %$after };
+}
+
+# A host that was shut out may be asked more rarely the longer that lasted, so the end of it may be noticed as late. TCP,
+# too, sends again what was lost after twice the time that it has waited before.
+sub trail {
+    my ($self, $pairs) = @_;
     my (%since, %until);
     my $bound = $self->{bounds}{bound} / $step;
     foreach my $k (0 .. $self->{last}) {
-        my $now = $self->{refused}[$k];
+        my $now = $pairs->[$k];
         foreach my $pair (keys %since) {
             next if exists $now->{$pair};
             $until{$pair} = $k + max($bound, $k - delete $since{$pair});
@@ -301,6 +318,7 @@ sub certain_tree {
         next unless $self->{live}{$name}[$k];
         foreach my $other (keys %{ $self->{streams}{$name}[$k] }) {
             next if $in{$other} || !$listed->{$other} || !$self->{live}{$other}[$k];
+            next if $self->{cut}[$k]{"$name $other"} || $self->{cut}[$k]{"$other $name"};
             next if $self->{claim}{$other}[$k] // 1;
             next unless defined $self->{rows}{$other}[$k]{$branch};
             $in{$other} = 1;
@@ -347,13 +365,15 @@ sub beats {
 sub elect {
     my ($self, $node, $k, $incumbent) = @_;
     return (undef, 'blind') if $self->{status}{$node}[$k] ne 'up';
-    my $list = $self->{list}[$k] or return (undef, 'list');
-    my %listed = map { $_ => 1 } @$list;
-    my @candidates = grep { $self->{claim}{$_}[$k] // 1 } @$list;
+    return (undef, 'list') unless $self->{list}[$k];
+    my %away = map { $_ => 1 } $self->away_from($node, $k);
+    my @list = grep { !$away{$_} } @{ $self->{list}[$k] };
+    my %listed = map { $_ => 1 } @list;
+    my @candidates = grep { $self->{claim}{$_}[$k] // 1 } @list;
     my %claims = map { $_ => 1 } @candidates;
     foreach my $pair (keys %{ $self->{refused}[$k] }) {
         my ($who, $where) = split ' ', $pair;
-        return (undef, 'refused') if $who eq $node || $claims{$where} && $self->may_be_outvoted($where, $k);
+        return (undef, 'refused') if $who eq $node && !$away{$where} || $claims{$where} && $self->may_be_outvoted($where, $k);
     }
     return (undef, 'nobody') unless @candidates;
     foreach my $name (grep { $self->{claim}{$_}[$k] } @candidates) {
@@ -374,6 +394,27 @@ sub elect {
         return ("$name/$branch", '') unless grep { !$self->beats($winner, $_) } @others;
     }
     return (undef, 'open');
+}
+
+# The servers of the list that have been cut off from all others for so long that a node takes them for gone; nobody when
+# the rest of the voters are no majority.
+sub away_from {
+    my ($self, $node, $k) = @_;
+    return () if !%{ $self->{cut}[$k] };
+    my @away   = grep { $_ ne $node && $self->is_island($_, $k) } @{ $self->{list}[$k] };
+    my %away   = map { $_ => 1 } @away;
+    my @voters = $self->voters($k);
+    my $there  = grep { !$away{$_} && $self->{live}{$_}[$k] } @voters;
+    return 2 * $there > @voters ? @away : ();
+}
+
+sub is_island {
+    my ($self, $server, $k) = @_;
+    my @ways = map { ("$_ $server", "$server $_") } grep { $_ ne $server } @{ $self->{names} };
+    foreach my $i (max(0, $k - int($self->{bounds}{bound} / $step)) .. $k) {
+        return 0 if grep { ($self->{cut}[$i]{$_} // 0) < 1 } @ways;
+    }
+    return 1;
 }
 
 # Whether a majority may say that it cannot reach a server: those that are shut out, and all that are not certainly there.
@@ -463,7 +504,7 @@ sub told_by_majority {
     my $list = $self->{list}[$k] or return undef;
     my @voters = grep { $self->votes($_) } @$list;
     my %said;
-    foreach my $name (grep { $_ ne $node && $self->{live}{$_}[$k] } @voters) {
+    foreach my $name (grep { $_ ne $node && $self->{live}{$_}[$k] && !$self->{refused}[$k]{"$node $_"} } @voters) {
         my $incumbent = $self->{incumbent}{$name}[$k] // $self->{incumbent}{$name}[ $k - 1 ] // next;
         $said{$incumbent}++;
     }
@@ -579,7 +620,7 @@ sub was_touched {
     my %name = map { $_ => 1 } @names;
     foreach my $act (@{ $self->{acts} }) {
         next if $act->{words}[0] eq 'pause' || $act->{t1} < $from || $act->{t0} > $to;
-        return 1 if $act->{words}[0] =~ /\A(?:list|allow)\z/ || grep { $name{$_} } @{ $act->{words} };
+        return 1 if $act->{words}[0] =~ /\A(?:list|allow|heal)\z/ || grep { $name{$_} } @{ $act->{words} };
     }
     return 0;
 }
