@@ -82,7 +82,7 @@ sub next_act {
     my ($self, $now) = @_;
     foreach (1 .. 200) {
         push @{ $self->{next} }, $self->story($now) unless @{ $self->{next} };
-        my $act = shift @{ $self->{next} };
+        my $act = shift @{ $self->{next} } // next;
         return $act if is_possible($now, @$act);
     }
     return [ 'sessions', $self->any_of(grep { $now->{servers}{$_}{up} } sort keys %{ $now->{servers} }) ];
