@@ -46,8 +46,8 @@ sub from_seed {
     my $come = sub {
         my ($now) = @_;
         if (!@next && $left > 0) {
-            $left--;
             @next = ($plan->next_act($now), $plan->pause);
+            $left-- if $next[0][0] ne 'pause';
         } elsif (!@next && !$undone++) {
             @next = ($plan->undo($now, \@list), [ 'pause', sprintf '%.1f', $quiet ]);
         }

@@ -29,10 +29,12 @@ sub step_down {
     return;
 }
 
-# Real and effective; the saved ones stay root's.
+# Real and effective; the other one is saved, so that it can be had again, and so that a child can be ended by its parent
+# also while it is root.
 sub become {
     my ($new_uid, $new_gid) = @_;
-    my @steps = ([ 'setresgid', $new_gid, $new_gid, 0 ], [ 'setresuid', $new_uid, $new_uid, 0 ]);
+    my @saved = $new_uid ? (0, 0) : ($uid, $gid);
+    my @steps = ([ 'setresgid', $new_gid, $new_gid, $saved[1] ], [ 'setresuid', $new_uid, $new_uid, $saved[0] ]);
     foreach my $step ($new_uid ? @steps : reverse @steps) {
         system_call(@$step) or croak "could not become user $new_uid: $!";
     }

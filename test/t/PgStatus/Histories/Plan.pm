@@ -155,6 +155,8 @@ sub cut_off {
         my @rest = $self->shuffled(others($standby, others($whom, standbys($now))));
         push @acts, [ 'promote', $standby ], map { [ 'follow', $_, $standby ] } grep { $self->chance(0.7) } @rest;
     }
+    # long enough to be certain of something
+    push @acts, [ 'pause', sprintf '%.1f', 6 + 6 * $self->roll ] if $self->chance(0.5);
     push @acts, ['heal'];
     push @acts, [ 'rebuild', $whom, $standby, 'rewind' ] if $fails_over && $self->chance(0.4);
     return @acts;
