@@ -49,10 +49,11 @@ my $step = 0.1;
 # later than we do.
 my $gone_time = 9;
 
-# From the settings (seconds), how long it may take until a node believes what is true. A silent server is down after
-# max_fails probes of poll_timeout, each fast_poll_interval later, begun within a poll_interval; another node's opinion
-# of it comes one poll of that node and one of ours later. All of it twice, for a machine at half speed. What a stuck
-# poller knew is too old after max_fails + 1 rounds and two seconds. A second and a half is for processes that wait to run.
+# From the settings (seconds), how long it may take until a node believes what is true. A silent server, frozen or behind a
+# network that loses what is sent, is down after max_fails probes of poll_timeout, each fast_poll_interval later, begun
+# within a poll_interval; another node's opinion of it comes one poll of that node and one of ours later. All of it twice,
+# for a machine at half speed. What a stuck poller knew is too old after max_fails + 1 rounds and two seconds. A second and
+# a half is for processes that wait to run.
 #   bound   for all that is learned;  nobody   until the only primary must be named: a primary that is gone without a
 #   sign keeps its place for ten seconds
 sub bounds_of {
