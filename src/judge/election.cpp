@@ -416,6 +416,8 @@ std::string_view Because(Ground ground) {
   switch (ground) {
     case Ground::kAlone:
       break;
+    case Ground::kTold:
+      return "the other nodes name it, and this one cannot ask itself";
     case Ground::kReached:
       return "a majority of the voting nodes reaches it, and not the other one";
     case Ground::kSteady:
@@ -496,6 +498,25 @@ std::string WhyNobody(const ClusterVerdict& cluster, const Election& election,
   return why;
 }
 
+// ---- what others name ---------------------------------------------------------------------------
+
+// The tree of the claimant that most of the others name, on a node that cannot ask itself.
+std::optional<std::size_t> ToldTree(const ClusterVerdict& cluster, const std::vector<Tree>& trees) {
+  if (!cluster.ready || (cluster.self && cluster.hosts[*cluster.self].role != Role::kUnknown)) {
+    return std::nullopt;
+  }
+  std::vector<std::size_t> count(cluster.hosts.size());
+  for (const Voice& voice : cluster.voices) {
+    if (voice.named && voice.host) ++count[*voice.host];
+  }
+  const std::optional<std::size_t> named = MostHeld(count);
+  const auto found = std::find_if(trees.begin(), trees.end(), [named](const Tree& tree) {
+    return named && tree.claimant == named;
+  });
+  if (found == trees.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - trees.begin());
+}
+
 // ---- outcome ------------------------------------------------------------------------------------
 
 // Whether one claimed to be primary when the other was seen to be one, in both directions.
@@ -547,7 +568,9 @@ void JudgePrimary(ClusterVerdict& cluster, const std::vector<HostEntry>& entries
                   const Limits& limits, MonoUs now) {
   RenewIncumbent(cluster, entries);
   const std::vector<Tree> trees = FindTrees(cluster, entries, limits, now);
-  const Election election = Elect(trees);
+  Election election = Elect(trees);
+  const std::optional<std::size_t> told = ToldTree(cluster, trees);
+  if (told && told != election.winner) election = {told, Ground::kTold, election.winner};
   const Tree* const winner = election.winner ? &trees[*election.winner] : nullptr;
   // Of a list that has just been changed: whom the others follow may be among those not asked yet.
   const bool complete = std::all_of(cluster.hosts.begin(), cluster.hosts.end(),

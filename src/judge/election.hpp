@@ -7,6 +7,10 @@
 // headless: standbys that prove a timeline whose primary is not in sight now. The incumbent is who
 // was named last, for as long as it has not been seen as a standby since.
 //
+// A node that cannot ask itself (its pg_hba.conf does not let it in, or it is not in its own list)
+// lacks at least one server in what it sees: it names whom most of the others name, if they name
+// somebody that it sees to claim.
+//
 // Of two trees one wins, by the first of these rules that tells them apart:
 //
 //   1. a claimant that a majority of the voting nodes reaches, over one that it does not
@@ -77,6 +81,7 @@ struct Tree {
 // By which rule a tree won.
 enum class Ground : std::uint8_t {
   kAlone,      // there is no other
+  kTold,       // the other nodes name it, and this one cannot ask itself
   kReached,    // rule 1
   kSteady,     // rule 2
   kSucceeded,  // rule 3, in its order

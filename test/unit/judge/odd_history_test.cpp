@@ -56,7 +56,7 @@ TEST(OddHistory, ThePollerAloneIsStartedAnewWhileTheRightOneRestarts) {
   inc.timeline = 1;
   story.cluster.incumbent = inc;
   story[2].refused_timeline = 2;  // as Inherit() would have it
-  const auto says_a = [](Facts facts) {
+  const auto says_a = [](const Facts& facts) {
     return Voting(facts, "a:5432", Story::StartOf(0), Rank::kIncumbent);
   };
   story.Fails(0, 900, Outcome::kRefused);
@@ -296,6 +296,29 @@ TEST(OddHistory, ARebuiltStandbyBehindAnUnlistedAddressIsNotDivergedForEver) {
     story.Answers(1, by_vip(1, 5000000 + static_cast<Lsn>(ms), 1), ms + 5);
   }
   EXPECT_FALSE(story[1].diverged) << story[1].divergence.why;
+}
+
+// The standby that a promoted one is as big as without it is this very server, which does not let
+// itself in. Found by test/histories, seed 1008.
+TEST(OddHistory, ANodeThatCannotAskItselfGoesByTheOthers) {
+  Story story(3);
+  story.own_start = Story::StartOf(1);
+  const auto says_a = [](const Facts& facts) { return Voting(facts, "a:5432", Story::StartOf(0)); };
+  for (const int ms : {1000, 2000}) {
+    story.Answers(0, says_a(Story::PrimaryOf(0, 1)), ms);
+    story.Answers(2, says_a(Story::StandbyOf(2, 1, 0)), ms);
+    story.Fails(1, ms, Outcome::kRejected);
+  }
+  for (const int ms : {3000, 4000}) {
+    story.Answers(2, says_a(Story::PrimaryOf(2, 2)), ms);
+    story.Answers(0, says_a(Story::PrimaryOf(0, 1)), ms);
+    story.Fails(1, ms, Outcome::kRejected);
+    EXPECT_EQ(story.Named(), Index(0)) << ms;
+  }
+  // and they go on without it
+  story.Dies(0, 5000);
+  story.Answers(2, Voting(Story::PrimaryOf(2, 2), "c:5432", Story::StartOf(2)), 6000);
+  EXPECT_EQ(story.Named(), Index(2));
 }
 
 }  // namespace

@@ -12,7 +12,9 @@
 # that the winner has not. Trees are counted twice, in all servers and in those that vote, and at their smallest for the
 # winner (who certainly streams from it), at their largest for the others (who may, by its configuration); both counts
 # have to agree. Against another one the winner has to be
-#   of a newer timeline (its history goes through the other's): at least as big, or the incumbent
+#   of a newer timeline (its history goes through the other's): the incumbent, or at least as big and followed by
+#                                                              somebody, as it may have been refused; against a tree
+#                                                              without a head as big is enough
 #   of the same timeline, or neither is newer:                 bigger, or as big and the incumbent
 #   of an older one, or when that is not known:                bigger and the incumbent
 # Of a server without pg_status the history is not known: against it, or for it, only the last of these counts.
@@ -32,7 +34,8 @@
 #     live standby is set to follow it, else after ten seconds, as then the incumbent is gone without a sign;
 #   for another one: ten seconds after the incumbent stopped to claim, or as soon as a live standby is set to follow it:
 #     a claimant that lost needs a follower of its own, and is not named just because the other one restarts;
-#   for both: when the node restarts, or many are shut out of the incumbent, or the node out of anybody.
+#   for both: when the node restarts, or many are shut out of the incumbent, or the node out of anybody, or when the
+#     incumbent is taken off the list, by which somebody has decided.
 package PgStatus::Histories::Truth;
 
 use strict;
@@ -357,7 +360,8 @@ sub beats {
     return 0 unless defined $other->{branch} && $winner->{told} && $other->{told};
     my $relation = $self->relation($winner->{branch}, $other->{branch});
     return 0 if $relation eq 'older';
-    return $as_big || $winner->{incumbent} if $relation eq 'newer';
+    # (one that may have been refused beside the other one needs a follower)
+    return $winner->{incumbent} || $as_big && (!$other->{claims} || $mine->[0] > 1) if $relation eq 'newer';
     return $bigger || $as_big && $winner->{incumbent};
 }
 
@@ -386,10 +390,14 @@ sub elect {
             size      => $self->count(keys %mine),
             incumbent => ($incumbent // '') eq "$name/$branch"
         };
+        # Whoever does not certainly follow the winner may count for another one: what it is set to follow says little
+        # where it cannot.
+        my @rest = grep { !$mine{$_} && !$claims{$_} && ($self->{live}{$_}[$k] // 1) } @list;
         my @others = map { {
             branch => $self->{own}{$_}[$k],
             told   => $self->shows_history($_),
-            size   => $self->count($self->possible_tree($k, $_, \%listed))
+            claims => 1,
+            size   => $self->count($_, @rest)
         } } grep { $_ ne $name } @candidates;
         push @others, $self->headless($k, $branch, \%listed, \%claims, \%mine);
         return ("$name/$branch", '') unless grep { !$self->beats($winner, $_) } @others;
@@ -547,7 +555,7 @@ sub release {
         $one->{gone} = $there ? undef : $one->{gone} // $k;
         my $over = defined $one->{gone} && ($k - $one->{gone} > $long || $one->{superseded} && !$one->{seen});
         $over ||= !($one->{superseded} && $there) && $self->possible_tree($k, $server, \%listed) > 1;
-        $over ||= $all_shut || $outvoted{ $one->{by} };
+        $over ||= $all_shut || $outvoted{ $one->{by} } || !$listed{ $one->{by} };
         delete $lost->{$key} if $over;
     }
     return;
