@@ -28,7 +28,8 @@ std::optional<Ground> WinsOutright(const Tree& a, const Tree& b) {
 
 // Rule 3.
 Duel DecideByAge(const Tree& newer, const Tree& older) {
-  const bool lost_its_primary = !older.claimant && !older.elsewhere;
+  const bool silent = older.claimant && older.failing && newer.since > older.heard;
+  const bool lost_its_primary = silent || (!older.claimant && !older.elsewhere);
   if (newer.claimant && lost_its_primary && !newer.refused) return {true, Ground::kSucceeded};
   if (newer.size >= older.size) return {true, Ground::kNewer};
   if (newer.incumbent != older.incumbent) return {newer.incumbent, Ground::kIncumbent};
@@ -170,6 +171,9 @@ class Forest {
     tree.refused = IsRefused(host);
     tree.position = host.facts->write_lsn.value_or(kNoLsn);
     tree.cut_off = IsCutOff(host, limits_, now_);
+    tree.failing = host.fails >= 2;
+    tree.heard = host.last_success;
+    tree.since = host.primary_since;
     tree.size = 1;
     trees_.push_back(std::move(tree));
   }

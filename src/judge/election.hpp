@@ -74,6 +74,9 @@ struct Tree {
   bool refused = false;  // the claimant was, or all followers are servers that were; while that
                          // still counts
   bool cut_off = false;  // of a claimant: a majority cannot reach it
+  bool failing = false;  // of a claimant: it has failed twice, or more often
+  MonoUs heard = 0;      // of a claimant: its last success
+  MonoUs since = 0;      // of a claimant: when it was first seen to claim
   bool gone = false;     // of a headless tree: its primary has been away for longer than a restart
   bool elsewhere = false;  // of a headless tree: a majority reaches its primary, only we do not
 };

@@ -59,7 +59,7 @@ sub partition {
 
     note 'before';
     foreach my $node (@nodes) {
-        wait_quorum($node, '3 2 3 t f');
+        wait_quorum($node, '3 2 3 t ' . ($fence && $node == $lonely ? 't' : 'f'));
         is(master_on($node), $old, $node->name . ' names the primary');
     }
     wait_says($lonely, 'MASTER', 200, 'the primary');
@@ -93,7 +93,7 @@ sub partition {
     $network->heal;
     in_time('the split brain is reported', $most_up, timed('all to see it', \@nodes, \&split_brain));
     foreach my $node (@nodes) {
-        wait_quorum($node, '3 2 3 t f');
+        wait_quorum($node, '3 2 3 t ' . ($fence && $node == $lonely ? 't' : 'f'));
         is(master_on($node), $new, $node->name . ' names the primary of the higher timeline');
         logs_once($node, $offset{ $node->name }, qr/WARNING: .*split brain/, 'and warns once');
     }

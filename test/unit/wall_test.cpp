@@ -567,6 +567,7 @@ TEST_F(WallView, TellsOfTheMajority) {
   EXPECT_EQ(majority.majority, 2u);
 
   node.state = PGST_NODE_PRIMARY;
+  node.system_identifier = scene.snapshot().system_identifier;
   pgst_majority(&view, &majority);
   EXPECT_TRUE(majority.fenced);
   EXPECT_EQ(majority.fence_cause, PGST_FENCE_NO_MAJORITY);

@@ -297,7 +297,8 @@ my %acts = (
     freeze => sub {
         my ($self, $server) = @_;
         forget_session($server->{node});
-        kill 'STOP', postmaster_pid($server->{node});    # so that nothing new is started
+        my $pid = running_pid($server) // return;
+        kill 'STOP', $pid;    # so that nothing new is started
         $server->{stopped} = [ processes_of($server->{node}) ];
         kill 'STOP', @{ $server->{stopped} };
         $server->{frozen} = 'all';

@@ -18,8 +18,8 @@
 #   of the same timeline, or neither is newer:                 bigger, or as big and the incumbent
 #   of an older one, or when that is not known:                bigger and the incumbent
 # Of a server without pg_status the history is not known: against it, or for it, only the last of these counts.
-# There is no winner while anything of this is not known, while the node itself is frozen, down or gets another list, while
-# so many are shut out of a claimant that votes may decide, and while the node itself is shut out of anybody.
+# There is no winner while anything of this is not known, while the node itself is frozen, down or gets another list, and
+# while anybody is shut out of anybody.
 # Who is cut off from a server through the network is shut out of it, too; and what is said to stream over such a way does
 # not count. A server that is cut off from all others, both ways, is gone for them like a frozen one; they have a winner
 # among themselves if they are a majority.
@@ -332,6 +332,13 @@ sub certain_tree {
     return keys %in;
 }
 
+# Whether somebody certainly follows this server/branch.
+sub is_followed {
+    my ($self, $k, $winner) = @_;
+    my ($server) = split m{/}, $winner;
+    return $self->certain_tree($k, $server, { map { $_ => 1 } @{ $self->{list}[$k] // [] } }) > 1;
+}
+
 # Who may stream from it.
 sub possible_tree {
     my ($self, $k, $head, $listed) = @_;
@@ -376,9 +383,10 @@ sub elect {
     my %listed = map { $_ => 1 } @list;
     my @candidates = grep { $self->{claim}{$_}[$k] // 1 } @list;
     my %claims = map { $_ => 1 } @candidates;
+    # Whoever is shut out sees less than there is, and what it names moves what the others hold.
     foreach my $pair (keys %{ $self->{refused}[$k] }) {
         my ($who, $where) = split ' ', $pair;
-        return (undef, 'refused') if $who eq $node && !$away{$where} || $claims{$where} && $self->may_be_outvoted($where, $k);
+        return (undef, 'refused') if !$away{$who} && !$away{$where};
     }
     return (undef, 'nobody') unless @candidates;
     foreach my $name (grep { $self->{claim}{$_}[$k] } @candidates) {
@@ -476,6 +484,8 @@ sub follow_node {
     }
     $now->{incumbent} //= $self->told_by_majority($node, $k);
     my ($winner, $why) = $k == 0 ? ($now->{incumbent}, '') : $self->elect($node, $k, $now->{incumbent});
+    # (one that has lost may still be refused, until somebody follows it)
+    ($winner, $why) = (undef, 'open') if defined $winner && $lost->{$winner} && !$self->is_followed($k, $winner);
     if (defined $winner) {
         $now->{since}     = $k      if $winner ne $now->{last} && $k > 0;
         $now->{incumbent} = undef   if defined $now->{incumbent} && $now->{incumbent} ne $winner;
@@ -618,7 +628,8 @@ sub had_diverged {
     foreach my $k (@steps) {
         my $branch = $self->{own}{$primary}[$k];
         return 0 unless $self->{live}{$server}[$k] && defined $branch;
-        return 0 if $self->is_on($self->{rows}{$server}[$k], $branch);
+        # (who has no row at all has nothing that speaks against it)
+        return 0 if !%{ $self->{rows}{$server}[$k] } || $self->is_on($self->{rows}{$server}[$k], $branch);
     }
     return 1;
 }
