@@ -246,11 +246,13 @@ class Forest {
     return HeadlessTree(host, lost ? root : std::nullopt);
   }
 
-  // A claim that was refused, on the very timeline of the incumbent, which may come back.
+  // A claim that was refused, on what is or may be the timeline of an incumbent that may come back.
+  // (Of one that this node was only told of, the timeline is not known.)
   bool IsOnIncumbentsTimeline(const Tree& tree) const {
-    return tree.refused && !tree.incumbent && cluster_.incumbent &&
-           (IncumbentMayComeBack() || IncumbentClaims()) &&
-           Compare(tree.branch, BranchOf(*cluster_.incumbent)) == Descent::kSame;
+    if (!tree.refused || tree.incumbent || !cluster_.incumbent) return false;
+    if (!IncumbentMayComeBack() && !IncumbentClaims()) return false;
+    const Descent descent = Compare(tree.branch, BranchOf(*cluster_.incumbent));
+    return descent == Descent::kSame || descent == Descent::kUnknown;
   }
 
   Tree* HeadlessTree(const HostVerdict& host, std::optional<std::size_t> root) {

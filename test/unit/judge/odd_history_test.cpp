@@ -321,5 +321,20 @@ TEST(OddHistory, ANodeThatCannotAskItselfGoesByTheOthers) {
   EXPECT_EQ(story.Named(), Index(2));
 }
 
+// It is this very server, which has just started and knows of itself only what the others say; the
+// standby tells only its timeline, as its WAL receiver has lost its upstream.
+TEST(OddHistory, TheRightOneStartsBesideARogueThatIsTheFirstToAnswer) {
+  Story story(3);
+  const auto says_b = [](const Facts& facts) {
+    return Voting(facts, "b:5432", Story::StartOf(1), Rank::kIncumbent);
+  };
+  story.Fails(1, 990, Outcome::kRejected);
+  story.Answers(0, says_b(Story::PrimaryOf(0, 5, 1)), 1000);
+  story.Answers(2, says_b(Story::Unconnected(2, 5)), 1001);
+  EXPECT_EQ(story.Named(), kNobody);
+  story.Answers(1, Story::PrimaryOf(1, 5, 1), 1010);
+  EXPECT_EQ(story.Named(), Index(1));
+}
+
 }  // namespace
 }  // namespace pg_status
