@@ -249,7 +249,8 @@ TEST(Primary, OfAFailoverThatIsSeenBeforeTheOldOneIsDownIsNamedWhenThatIs) {
   story.Answers(2, Story::PrimaryOf(2, 2), 2150);
   EXPECT_EQ(story.Named(), Index(0)) << "one failure proves nothing";
   story.Fails(0, 2200);
-  EXPECT_EQ(story.Named(), Index(2)) << "two, and a promotion since it was heard of, are a failover";
+  EXPECT_EQ(story.Named(), Index(2))
+      << "two, and a promotion since it was heard of, are a failover";
   story.Answers(2, Story::PrimaryOf(2, 2), 2250);
   story.Fails(0, 2300);
   EXPECT_EQ(story.Named(), Index(2));
