@@ -73,10 +73,7 @@ std::string FollowsAnother(const ClusterVerdict& cluster, const HostVerdict& sta
   // (whoever is on a newer timeline has not been followed so far, only asked)
   if (leader->facts->timeline != standby.facts->timeline) return "";
   // (a server that moves to another address is two for a moment, but not at the same time)
-  const bool together = leader->primary_since != 0 && primary.primary_since != 0 &&
-                        leader->facts_asked >= primary.primary_since &&
-                        primary.facts_asked >= leader->primary_since;
-  if (!together) return "";
+  if (!ClaimedTogether(*leader, primary)) return "";
   return fmt::format("It follows \"{}\", which is a primary beside \"{}\" on timeline {}.",
                      entries[static_cast<std::size_t>(leader - cluster.hosts.data())].name,
                      primary_name, primary.facts->timeline);

@@ -101,13 +101,6 @@ namespace {
 
 // ---- trees --------------------------------------------------------------------------------------
 
-struct RunHash {
-  std::size_t operator()(const ServerRun& run) const {
-    return std::hash<std::uint64_t>()(run.system_identifier ^
-                                      static_cast<std::uint64_t>(run.postmaster_start) << 1);
-  }
-};
-
 // Nobody has a longer chain of standbys; a circle of them ends here, too.
 constexpr int kMaxHops = 32;
 
@@ -524,12 +517,6 @@ std::optional<std::size_t> ToldTree(const ClusterVerdict& cluster, const std::ve
 }
 
 // ---- outcome ------------------------------------------------------------------------------------
-
-// Whether one claimed to be primary when the other was seen to be one, in both directions.
-bool ClaimedTogether(const HostVerdict& a, const HostVerdict& b) {
-  return a.primary_since != 0 && b.primary_since != 0 && a.facts_asked >= b.primary_since &&
-         b.facts_asked >= a.primary_since;
-}
 
 void MarkRefused(ClusterVerdict& cluster) {
   for (HostVerdict& host : cluster.hosts) {

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,13 +17,6 @@ namespace pg_status {
 namespace {
 
 ServerRun RunSeen(const HostVerdict& host) { return host.facts ? RunOf(*host.facts) : ServerRun(); }
-
-struct RunHash {
-  std::size_t operator()(const ServerRun& run) const {
-    return std::hash<std::uint64_t>()(run.system_identifier ^
-                                      static_cast<std::uint64_t>(run.postmaster_start) << 1);
-  }
-};
 
 // One server, under one entry of the list or several.
 struct Server {

@@ -117,6 +117,11 @@ bool IsLeftBehind(const ClusterVerdict& cluster) {
 
 bool ClaimsPrimary(const HostVerdict& host) { return host.role == Role::kPrimary && !host.foreign; }
 
+bool ClaimedTogether(const HostVerdict& a, const HostVerdict& b) {
+  return a.primary_since != 0 && b.primary_since != 0 && a.facts_asked >= b.primary_since &&
+         b.facts_asked >= a.primary_since;
+}
+
 bool IsClaimant(const HostVerdict& host) { return ClaimsPrimary(host) && !host.forced_out; }
 
 std::uint64_t ReferenceSystem(const std::vector<HostVerdict>& hosts,

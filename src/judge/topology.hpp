@@ -33,6 +33,10 @@ void JudgeSplitBrain(ClusterVerdict& cluster);
 // A host in sight that says that it is a primary, and is of our cluster.
 bool ClaimsPrimary(const HostVerdict& host);
 
+// Whether two claim to be primary at the same time, proved: each was seen to be one when the other
+// was one already.
+bool ClaimedTogether(const HostVerdict& a, const HostVerdict& b);
+
 // Such a host that no operator has taken out.
 bool IsClaimant(const HostVerdict& host);
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,6 +38,13 @@ struct ServerRun {
            postmaster_start == other.postmaster_start;
   }
   bool known() const { return system_identifier != 0 && postmaster_start != 0; }
+};
+
+struct RunHash {
+  std::size_t operator()(const ServerRun& run) const {
+    return std::hash<std::uint64_t>()(run.system_identifier ^
+                                      static_cast<std::uint64_t>(run.postmaster_start) << 1);
+  }
 };
 
 inline ServerRun RunOf(const Facts& facts) {
