@@ -1,5 +1,5 @@
-// Who is the primary in histories that are rare, and that people have all the same. Most of them were
-// named wrongly once.
+// Who is the primary in histories that are rare, and that people have all the same. Most of them
+// were named wrongly once.
 #include <gtest/gtest.h>
 
 #include <cstddef>
@@ -298,8 +298,8 @@ TEST(OddHistory, ARebuiltStandbyBehindAnUnlistedAddressIsNotDivergedForEver) {
   EXPECT_FALSE(story[1].diverged) << story[1].divergence.why;
 }
 
-// The standby that a promoted one is as big as without it is this very server, whose pg_hba.conf does
-// not let its own poller in.
+// The standby that a promoted one is as big as without it is this very server, whose pg_hba.conf
+// does not let its own poller in.
 TEST(OddHistory, ANodeThatCannotAskItselfGoesByTheOthers) {
   Story story(3);
   story.own_start = Story::StartOf(1);
