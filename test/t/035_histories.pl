@@ -114,6 +114,28 @@ subtest 'the right one restarts beside a superseded one' => sub {
     is(judged(%story, answers => [ said('a', 'raw', 'MASTER', 0, 8) ]), '', 'it says MASTER until it knows');
 };
 
+# Nothing was written on the timeline that the newest one has left: only the history files tell that it did.
+subtest 'promoted after one that wrote nothing' => sub {
+    begin_three();
+    my %story = (
+        acts => [
+            done(5, 'kill a', { a => { up => 0 } }), done(6, 'promote b', { b => is_server() }),
+            done(8, 'promote c', { c => is_server() }) ],
+        sights => [
+            seen('a', 0, 5, branch => 'a1', rows => 'a1:5', followers => 'b,c'),
+            standby('b', 0, 6), seen('b', 6, $seconds, branch => 'b1', rows => 'a1:5,b1:1'),
+            standby('c', 0, 8), seen('c', 8, $seconds, branch => 'c1', rows => 'a1:5,c1:1') ]);
+    my $told = sub {
+        my ($timeline, $forks) = @_;
+        return PgStatus::Histories::Truth->new(history => parse_script($three), settings => \%settings, begin => 0,
+            end => $seconds, %story,
+            births => [ [ 8, 'c', 'c1', $timeline, 'a1:5', $forks ], @first_birth, [ 6, 'b', 'b1', 2, 'a1:5', '1@0/5000000' ] ]);
+    };
+    is($told->(3, '1@0/5000000,2@0/5000100')->relation('c1', 'b1'), 'newer', 'it left the other one');
+    is($told->(2, '1@0/5000000')->relation('c1', 'b1'), 'same', 'it left the same one: siblings');
+    is($told->(3, '1@0/4000000,2@0/5000100')->relation('c1', 'b1'), 'same', 'it left another one of that number: siblings');
+};
+
 subtest 'a diverged standby' => sub {
     begin_three();
     my %story = (

@@ -9,7 +9,7 @@
 # Records are lines in files, fields separated by tabs:
 #   answer  t0 t1 node question answer
 #   sight   t0 t1 server recovery timeline start branch followers rows      nobody was let in: gone alone
-#   birth   t1 server branch timeline rows                                   the rows that it began with
+#   birth   t1 server branch timeline rows forks       the rows that it began with; its timeline history as T@LSN,T@LSN
 #   promise t0 t1 node form timeline lsn primary host found master-before master-after row's time
 package PgStatus::Histories::Recorder;
 
@@ -169,6 +169,13 @@ my $look = q{SELECT concat_ws('|', pg_is_in_recovery()::int,
     coalesce((SELECT string_agg(branch || ':' || seq, ',') FROM (SELECT branch, max(seq) AS seq FROM written
       GROUP BY branch) b), '-'))} =~ s/\s*\n\s*/ /gr;
 
+# What a server's data directory tells of how its timeline came about; '' of the first one.
+sub forks_of {
+    my ($node, $timeline) = @_;
+    open my $file, '<', sprintf '%s/pg_wal/%08X.history', $node->data_dir, $timeline or return '';
+    return join ',', map { m{\A(\d+)\t([0-9A-F]+/[0-9A-F]+)} ? "$1\@$2" : () } <$file>;
+}
+
 # Looks at a server, and writes rows where it takes them.
 sub look_at {
     my ($file, $name, $node) = @_;
@@ -187,7 +194,7 @@ sub look_at {
             undef $branch if $recovery || defined $branch && $timeline != $now_on;
             if (!$recovery && !defined $branch) {
                 ($branch, $timeline, $seq) = ($name . ++$births, $now_on, 0);
-                note($file, 'birth', now(), $name, $branch, $timeline, $rows);
+                note($file, 'birth', now(), $name, $branch, $timeline, $rows, forks_of($node, $timeline));
             }
             # the rows tell of the branch only when the first of them is there
             my $known = defined $branch && $rows =~ /\b$branch:/ ? $branch : '-';

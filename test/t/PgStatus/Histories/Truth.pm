@@ -95,16 +95,27 @@ sub rows_of { my ($text) = @_; return { map { split /:/ } grep { /:/ } split /,/
 
 sub take_births {
     my ($self) = @_;
-    foreach (@{ $self->{births} }) {
-        my ($time, $server, $branch, $timeline, $rows) = @$_;
-        my $new = { server => $server, timeline => $timeline, from => rows_of($rows) };
+    foreach (sort { $a->[0] <=> $b->[0] } @{ $self->{births} }) {
+        my ($time, $server, $branch, $timeline, $rows, $forks) = @$_;
+        my $new = { server => $server, timeline => $timeline, from => rows_of($rows), forks => $forks // '' };
+        my $old = $self->forerunner_of($new);
         # one that went on with the number of its forerunner is on the same timeline, in what a server can show
-        my $old = $self->{branch}{ $self->newest_of($new->{from}) // '' };
         my $own = $old && $old->{timeline} == $timeline ? $old->{history}[-1] : $branch;
         $new->{history} = [ grep({ $_ ne $own } @{ $old ? $old->{history} : [] }), $own ];
         $self->{branch}{$branch} = $new;
     }
     return;
+}
+
+# The branch that a new one left, or goes on with. Its rows tell; where nothing was written on the one that it left, its
+# timeline history does, if only one branch was there to be left at that place.
+sub forerunner_of {
+    my ($self, $new) = @_;
+    my $by_rows = $self->{branch}{ $self->newest_of($new->{from}) // '' };
+    my ($before, $left) = $new->{forks} =~ /\A(.*?),?(\d+)@[^,@]+\z/ or return $by_rows;
+    return $by_rows if $by_rows && $by_rows->{timeline} >= $left;
+    my @at = grep { $_->{timeline} == $left && $_->{forks} eq $before } values %{ $self->{branch} };
+    return @at == 1 ? $at[0] : $by_rows;
 }
 
 # How the timelines of two branches are to each other: 'newer', 'older', 'same' (also two of that number that know nothing
