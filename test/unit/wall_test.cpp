@@ -252,6 +252,45 @@ TEST_F(WallPoller, EventsComeOverTheWall) {
   pgst_poller_free(next);
 }
 
+// What the C side passes on from SQL: probes at once, counters from zero, operators' orders.
+TEST_F(WallPoller, OrdersOfSqlComeOverTheWall) {
+  UseHosts("127.0.0.1:" + std::to_string(server.port()) + " name=db1");
+  ASSERT_EQ(pgst_poller_new(&settings, &poller, &why), PGST_OK) << why.text;
+  Worked<PgstPoller, pgst_poller_fd, pgst_poller_timeout_ms, pgst_poller_step> worker(poller);
+  const PgstSnapshot* snapshot = nullptr;
+  const auto publishes = [&](auto wanted) {
+    return RunUntil({&worker, &server}, [&] {
+      if (const PgstSnapshot* news = pgst_poller_take_snapshot(poller)) snapshot = news;
+      return snapshot != nullptr && wanted(*snapshot);
+    });
+  };
+  ASSERT_TRUE(publishes([](const PgstSnapshot& now) { return now.ready != 0; })) << worker.said;
+  const std::size_t asked = server.queries();
+  pgst_poller_probe_host(poller, 0);
+  pgst_poller_probe_host(poller, 77);  // no such host: nothing happens
+  EXPECT_TRUE(RunUntil({&worker, &server}, [&] { return server.queries() > asked; }));
+
+  PgstOrder order{};
+  std::strcpy(order.host, "db1");
+  std::strcpy(order.hostname, "127.0.0.1");
+  order.port = server.port();
+  order.maintenance = PGST_MAINT;
+  ASSERT_EQ(pgst_poller_set_orders(poller, &order, 1, 5, &why), PGST_OK) << why.text;
+  EXPECT_TRUE(
+      publishes([](const PgstSnapshot& now) { return now.hosts[0].maintenance == PGST_MAINT; }));
+
+  std::vector<PgstLagHistory> lags(settings.max_hosts);
+  pgst_note_lags(lags.data(), snapshot);
+  EXPECT_STREQ(lags[0].host, "db1");
+  EXPECT_STREQ(lags[1].host, "");
+
+  const std::uint64_t counted = snapshot->hosts[0].tally.succeeded;
+  ASSERT_GT(counted, 0u);
+  pgst_poller_reset_tally(poller, 0);
+  EXPECT_TRUE(
+      publishes([&](const PgstSnapshot& now) { return now.hosts[0].tally.succeeded < counted; }));
+}
+
 // ---- listener ---------------------------------------------------------------------------------
 
 // The server as the listener asks it. Plain functions have no other place to look at.
@@ -379,6 +418,19 @@ TEST_F(WallListener, ThePageIsGivenWhatTheServerHasForIt) {
 }
 
 // As where another process moves the shared cursor between our look at it and our move.
+TEST_F(WallListener, WhoIsTakenOutByAnOrderSaysSo) {
+  Open();
+  PgstOrder order{};
+  std::strcpy(order.host, "db1");
+  order.self = 1;
+  order.forced = 1;
+  order.maintenance = PGST_MAINT;
+  pgst_listener_set_orders(listener, &order, 1);
+  EXPECT_EQ(Ask(settings.port, ""), "MAINT\n");
+  pgst_listener_set_orders(listener, nullptr, 0);
+  EXPECT_EQ(Ask(settings.port, ""), "MASTER\n");
+}
+
 TEST_F(WallListener, ATurnThatSomebodyElseTookIsTakenAnew) {
   CheckScene scene = CheckScene::OnPrimary();
   Open();

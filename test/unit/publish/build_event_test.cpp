@@ -126,10 +126,31 @@ TEST(IncumbentIn, IsWhoWasNamedLast) {
   EXPECT_EQ(IncumbentIn(storage.get())->name, "a:5432");
   EXPECT_EQ(IncumbentIn(storage.get())->timeline, 3u);
 
+  // (a snapshot tells the history of the primary that is named)
+  EXPECT_FALSE(IncumbentIn(storage.get())->history);
+
   storage.get().incumbent = 4;
   EXPECT_FALSE(IncumbentIn(storage.get()));
   storage.get().incumbent = -1;
   EXPECT_FALSE(IncumbentIn(storage.get()));
+}
+
+TEST(RefusedIn, IsTheTimelineOfWhoIsSuperseded) {
+  SnapshotStorage storage(3);
+  PgstSnapshot& snapshot = storage.get();
+  snapshot.host_count = 3;
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    std::strcpy(snapshot.hosts[i].name, std::string(1, static_cast<char>('a' + i)).c_str());
+    snapshot.hosts[i].timeline = i + 1;
+  }
+  snapshot.hosts[1].superseded = 1;
+  EXPECT_EQ(RefusedIn(snapshot, "a"), 0u) << "not superseded";
+  EXPECT_EQ(RefusedIn(snapshot, "b"), 2u);
+  EXPECT_EQ(RefusedIn(snapshot, "d"), 0u) << "not in the list";
+  snapshot.host_count = 77;
+  EXPECT_EQ(RefusedIn(snapshot, "b"), 2u) << "of a count that cannot be";
+  snapshot.host_count = 1;
+  EXPECT_EQ(RefusedIn(snapshot, "b"), 0u) << "not in the list any more";
 }
 
 }  // namespace

@@ -620,6 +620,19 @@ TEST(OwnOpinions, AreOfHostsOfThisClusterThatWereHeardOfOrGivenUp) {
   EXPECT_FALSE(opinions[3].success_age_us);
 }
 
+// Of whom it remembers as the primary it tells also when it has never heard of it itself.
+TEST(OwnOpinions, TellWhomThisNodeRemembers) {
+  SnapshotStorage storage = Build(Cluster({Primary(), Standby(Liveness::kUp), HostVerdict()}));
+  storage.get().incumbent = 2;
+  Opinions opinions = OpinionsOf(storage.get(), kNow);
+  ASSERT_EQ(opinions.size(), 3u);
+  EXPECT_EQ(opinions[2].rank, Rank::kIncumbent);
+  storage.get().primary = 2;
+  opinions = OpinionsOf(storage.get(), kNow);
+  EXPECT_EQ(opinions[2].rank, Rank::kPrimary);
+  EXPECT_EQ(opinions[1].rank, Rank::kNone);
+}
+
 // More would not fit into what is read.
 TEST(OwnOpinions, AreBounded) {
   SnapshotStorage storage(600);
