@@ -111,6 +111,40 @@ TEST(Fence, AMajorityThatNamesAnother) {
   EXPECT_EQ(scene.Cause(), FenceCause::kOutvoted);
 }
 
+// The others may know this server by another entry of the list.
+TEST(Fence, AMajorityThatNamesThisServerByAnotherEntry) {
+  FenceScene scene(4);
+  const auto names = [&](std::size_t host, std::size_t entry, WallUs start, std::int64_t ms) {
+    Facts facts = Streaming(Standby(1, 1000, FenceScene::StartOf(host)));
+    facts.gives_opinions = true;
+    Opinion opinion;
+    opinion.host = scene.entries[entry].name;
+    opinion.reachable = true;
+    opinion.system_identifier = start == 0 ? 0 : kSystem;
+    opinion.postmaster_start = start;
+    opinion.rank = Rank::kPrimary;
+    facts.opinions = std::make_shared<Opinions>(Opinions{opinion});
+    scene.Answers(host, facts, ms);
+  };
+  scene.Says(0, true, 0, 1000);
+  scene.Says(2, true, 0, 1000);
+  scene.Says(3, true, 0, 1000);
+  Facts alias = Primary(1, 1000, FenceScene::StartOf(0));
+  alias.gives_opinions = true;
+  scene.Answers(1, alias, 1000);
+  for (const std::size_t host : {2, 3}) names(host, 1, 0, 2000);
+  EXPECT_EQ(scene.Cause(), FenceCause::kNone) << "entry 1 is this server as well";
+  // Of whom nobody has heard it is not known who that is: it is another.
+  FenceScene other(4);
+  other.Says(0, true, 0, 1000);
+  other.Says(2, true, 0, 1000);
+  other.Says(3, true, 0, 1000);
+  for (int i = 0; i < 3; ++i) other.Fails(1, 1000 + i, Outcome::kTimeout);
+  EXPECT_EQ(other.Cause(), FenceCause::kNone);
+  for (const std::size_t host : {2, 3}) other.Says(host, true, 1, 2000);
+  EXPECT_EQ(other.Cause(), FenceCause::kNone) << "two of four are no majority";
+}
+
 TEST(Fence, OneVoterHasOneVoiceWhateverItSays) {
   FenceScene scene(3);
   scene.AllWell(1000);

@@ -154,5 +154,46 @@ TEST(Reason, AnotherHistoryIsToldWhenItIsSeenAndWhenItIsMended) {
   EXPECT_TRUE(ended);
 }
 
+// The primary is gone, and somebody who claims to be one is on a timeline that others have left.
+TEST(Reason, ASplitBrainWithOneInSightNamesTheOneThatGoesOn) {
+  Story story = Superseded();
+  ASSERT_TRUE(story.cluster.split_brain);
+  story.Dies(0, 5000);
+  story.Answers(2, Story::StandbyOf(2, 2, 1), 5100);
+  story.Answers(1, Story::PrimaryOf(1, 2), 5100);
+  ASSERT_FALSE(story.cluster.split_brain);
+  story.Dies(1, 6000);
+  story.Answers(2, Story::StandbyOf(2, 2, 1), 6100);
+  const std::vector<std::string> lines = LinesOf(story, 0, Answer(Story::PrimaryOf(0, 1, 1), 6200));
+  bool told = false;
+  for (const std::string& line : lines) {
+    told = told || Contains(line, "goes on as a primary, although its timeline was left");
+  }
+  EXPECT_TRUE(told) << testing::PrintToString(lines);
+}
+
+// A list that is too short for a majority has none to be seen again.
+TEST(Reason, AMajorityIsNotSeenAgainWhereThereIsNoneToBeSeen) {
+  Story story = Three();
+  story.own_start = Story::StartOf(0);
+  story.Judge(2000);
+  story.Dies(1, 3000);
+  story.Dies(2, 3000);
+  story.Answers(0, Story::PrimaryOf(0, 1), 3100);
+  const ClusterVerdict before = story.cluster;
+  ASSERT_TRUE(before.quorum.possible());
+  ASSERT_FALSE(before.quorum.in_majority());
+  story.cluster.hosts.resize(1);
+  story.entries.resize(1);
+  story.Answers(0, Story::PrimaryOf(0, 1), 3200);
+  ASSERT_FALSE(story.cluster.quorum.possible());
+  ClusterVerdict now = story.cluster;
+  now.hosts = before.hosts;  // (lines are of hosts that are in both)
+  std::vector<HostEntry> entries = Three().entries;
+  for (const LogLine& line : DescribeChanges(before, now, entries, true)) {
+    EXPECT_FALSE(Contains(line.message, "a majority is in sight again")) << line.message;
+  }
+}
+
 }  // namespace
 }  // namespace pg_status
