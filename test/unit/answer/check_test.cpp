@@ -20,7 +20,7 @@ int CodeIn(CheckScene& scene, std::string_view path) { return CheckCode(scene.wo
 // All that a client is sent for these bytes.
 std::string Talk(CheckScene& scene, std::string_view bytes) {
   Traffic traffic;
-  Check check(scene.world(), kNoPageSources, "1.0.0", traffic);
+  Check check(scene.world(), kNoPageSources, "1.0.0", traffic, 0);
   Client client(check, ClientLimits{}, CheckScene::kNow);
   client.Receive(bytes, CheckScene::kNow);
   return std::string(client.output());
@@ -585,15 +585,15 @@ TEST(CheckHttp, PipelinedRequestsAreAnsweredInOrder) {
 
 TEST(CheckHttp, ALineIsAnsweredByTheAgent) {
   CheckScene scene = CheckScene::OnPrimary();
-  EXPECT_EQ(Talk(scene, "primary\n"), "up ready 100%\n");
-  EXPECT_EQ(Talk(scene, "\r\n"), "up ready 100%\n");
+  EXPECT_EQ(Talk(scene, "primary\n"), "up\n");
+  EXPECT_EQ(Talk(scene, "\r\n"), "up\n");
   EXPECT_EQ(Talk(scene, "replica\r\n"), "down # primary\n");
 }
 
 TEST(CheckHttp, SeesTheWorldAsItIsAtEachRequest) {
   CheckScene scene = CheckScene::OnReplica();
   Traffic traffic;
-  Check check(scene.world(), kNoPageSources, "1.0.0", traffic);
+  Check check(scene.world(), kNoPageSources, "1.0.0", traffic, 0);
   EXPECT_EQ(StatusOf(AskAgain(check, "/primary")), "503");
   scene.node().state = NodeState::kPrimary;
   EXPECT_EQ(StatusOf(AskAgain(check, "/primary")), "200");
@@ -605,7 +605,7 @@ TEST(CheckHttp, SeesTheWorldAsItIsAtEachRequest) {
 TEST(CheckHttp, TellsOfTheHostsAsTheLatestSnapshotDoes) {
   CheckScene scene = CheckScene::OnReplica();
   Traffic traffic;
-  Check check(scene.world(), kNoPageSources, "1.0.0", traffic);
+  Check check(scene.world(), kNoPageSources, "1.0.0", traffic, 0);
   const std::string cluster = AskAgain(check, "/cluster");
   const std::string up = "pg_status_host_up{host=\"b\"} 1\n";
   EXPECT_NE(cluster.find("\"streaming\""), std::string::npos);
@@ -668,7 +668,7 @@ TEST(CheckPage, ItsDataIsWaitedFor) {
   CheckScene scene = CheckScene::OnPrimary();
   scene.world().generation = 7;
   Traffic traffic;
-  Check check(scene.world(), kNoPageSources, "1.0.0", traffic);
+  Check check(scene.world(), kNoPageSources, "1.0.0", traffic, 0);
   const std::string request = "GET /ui/data?wait=2&generation=7 HTTP/1.1\r\nHost: x\r\n\r\n";
   Client client(check, ClientLimits{}, CheckScene::kNow);
   client.Receive(request, CheckScene::kNow);
@@ -715,13 +715,13 @@ TEST(CheckPage, WhatIsWrongIsNamed) {
   EXPECT_EQ(CodeIn(scene, "/ui/data?since=x"), 400);
   EXPECT_EQ(CodeIn(scene, "/ui"), 200);
   EXPECT_EQ(Talk(scene, "ui/data?since=x\n"), "fail # Invalid since\n");
-  EXPECT_EQ(Talk(scene, "ui\n"), "up ready 100%\n");
+  EXPECT_EQ(Talk(scene, "ui\n"), "up\n");
 }
 
 TEST(CheckHttp, CountsItsAnswers) {
   CheckScene scene = CheckScene::OnReplica();
   Traffic traffic;
-  Check check(scene.world(), kNoPageSources, "1.0.0", traffic);
+  Check check(scene.world(), kNoPageSources, "1.0.0", traffic, 0);
   for (const char* request :
        {"GET /replica HTTP/1.0\r\n\r\n", "HEAD /replica?lag=1 HTTP/1.0\r\n\r\n", "replica\n",
         "GET /primary HTTP/1.0\r\n\r\n", "GET /x HTTP/1.0\r\n\r\n",
@@ -759,7 +759,7 @@ TEST(CheckCode, ThePathMayLackItsSlash) {
 
 TEST(AgentReply, IsTheLineWithoutItsEnd) {
   CheckScene scene = CheckScene::OnReplica();
-  EXPECT_EQ(AgentReply(scene.world(), "/agent?role=replica"), "up ready 100%");
+  EXPECT_EQ(AgentReply(scene.world(), "/agent?role=replica"), "up");
   EXPECT_EQ(AgentReply(scene.world(), "primary"), "down # replica");
   EXPECT_EQ(AgentReply(scene.world(), "a\nb"), "fail # Bad request");
   EXPECT_EQ(AgentReply(scene.world(), std::string(2000, 'x')), "fail # Bad request");
@@ -968,7 +968,7 @@ TEST(CheckFence, HearsWhatItIsTold) {
     const bool fenced = c.cause != PGST_FENCE_NONE;
     EXPECT_EQ(scene.node().state, fenced ? NodeState::kFenced : NodeState::kPrimary) << c.situation;
     EXPECT_EQ(OwnFenceCause(scene.world()), c.cause) << c.situation;
-    EXPECT_EQ(AgentReply(scene.world(), "agent"), fenced ? "down # fenced" : "up ready 100%")
+    EXPECT_EQ(AgentReply(scene.world(), "agent"), fenced ? "down # fenced" : "up")
         << c.situation;
     CheckScene off = CheckScene::OnPrimary();
     c.change(off);
