@@ -11,6 +11,7 @@
 
 #include "answer/check_scene.hpp"
 #include "answer/client.hpp"
+#include "answer/health.hpp"
 
 namespace pg_status {
 namespace {
@@ -269,9 +270,39 @@ TEST_P(CheckReplicaPath, IgnoresOtherParameters) {
 TEST(CheckParameters, APrimaryIsNeverBehindNorAReplicaOfAState) {
   CheckScene scene = CheckScene::OnPrimary();
   for (const char* path : {"read-only", "read-only-sync", "read-only-quorum"}) {
-    const std::string query = "?lag=0&replication_state=streaming&tag_zone=a";
+    const std::string query = "?lag=0&replication_state=streaming";
     EXPECT_EQ(CodeIn(scene, path + query), 200) << path;
   }
+}
+
+// It has as few as any other node: a pool of readers that wants one must not get all reads.
+TEST(CheckParameters, APrimaryHasNoTagsEither) {
+  CheckScene scene = CheckScene::OnPrimary();
+  for (const std::string path :
+       {"read-only", "read-only-sync", "read-only-synchronous", "read-only-quorum"}) {
+    EXPECT_EQ(CodeIn(scene, path + "?tag_zone=a"), 503) << path;
+    EXPECT_EQ(Examine(scene.world(), ReadLine(path + "?tag_zone=a")).complaint, Complaint::kTags);
+    EXPECT_EQ(CodeIn(scene, path + "?tags=1"), 200) << path;
+  }
+}
+
+TEST(CheckReadWrite, IsForWhereSessionsCanWrite) {
+  CheckScene scene = CheckScene::OnPrimary();
+  EXPECT_EQ(CodeIn(scene, "read-write"), 200) << "not known";
+  scene.node().read_only = false;
+  EXPECT_EQ(CodeIn(scene, "read-write"), 200);
+  scene.node().read_only = true;
+  EXPECT_EQ(Examine(scene.world(), ReadLine("read-write")).complaint, Complaint::kReadOnly);
+  EXPECT_EQ(CodeIn(scene, "read-write"), 503);
+  EXPECT_EQ(AgentReply(scene.world(), "read-write"), "down # read only");
+  for (const char* path : {"", "primary", "master", "leader", "read-only", "health", "readiness"}) {
+    EXPECT_EQ(CodeIn(scene, path), 200) << path;
+  }
+  EXPECT_EQ(AgentReply(scene.world(), "agent?role=primary"), "up");
+  CheckScene standby = CheckScene::OnReplica();
+  standby.node().read_only = true;
+  EXPECT_EQ(Examine(standby.world(), ReadLine("read-write")).complaint, Complaint::kIsReplica);
+  EXPECT_EQ(CodeIn(standby, "replica"), 200) << "it reads as well as any";
 }
 
 TEST(CheckParameters, ThePrimaryFamilyTakesNone) {
@@ -968,8 +999,7 @@ TEST(CheckFence, HearsWhatItIsTold) {
     const bool fenced = c.cause != PGST_FENCE_NONE;
     EXPECT_EQ(scene.node().state, fenced ? NodeState::kFenced : NodeState::kPrimary) << c.situation;
     EXPECT_EQ(OwnFenceCause(scene.world()), c.cause) << c.situation;
-    EXPECT_EQ(AgentReply(scene.world(), "agent"), fenced ? "down # fenced" : "up")
-        << c.situation;
+    EXPECT_EQ(AgentReply(scene.world(), "agent"), fenced ? "down # fenced" : "up") << c.situation;
     CheckScene off = CheckScene::OnPrimary();
     c.change(off);
     off.SeeVoters(c.voters, c.voters, false);
