@@ -170,6 +170,7 @@ NodeFacts Convert(const PgstNodeFacts& from) {
   to.has_receiver = from.has_receiver;
   to.streaming = from.streaming;
   to.replay_paused = from.replay_paused;
+  if (from.has_read_only) to.read_only = from.read_only;
   CopyFixedText(to.cluster_name, from.cluster_name);
   return to;
 }

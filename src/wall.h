@@ -169,6 +169,8 @@ typedef struct PgstNodeFacts {
   bool has_receiver;
   bool streaming;
   bool replay_paused;
+  bool has_read_only;
+  bool read_only; /* default_transaction_read_only, as new sessions get it */
   char cluster_name[PGST_LABEL_SIZE];
 } PgstNodeFacts;
 

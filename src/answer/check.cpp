@@ -39,15 +39,16 @@ std::string_view PathLabel(const Request& request) {
 
 // The status that says the same as an agent's reply. Its word of health comes first.
 int StatusOfReply(std::string_view reply) {
-  const std::string_view word = reply.substr(0, reply.find(' '));
+  const std::string_view word = reply.substr(0, reply.find_first_of(" \n"));
   if (word == "up") return 200;
   return word == "fail" ? 400 : 503;
 }
 
 }  // namespace
 
-Check::Check(const World& world, PageSources page, std::string_view version, Traffic& traffic)
-    : world_(world), page_(std::move(page)), version_(version), traffic_(traffic) {}
+Check::Check(const World& world, PageSources page, std::string_view version, Traffic& traffic,
+             MonoUs now)
+    : world_(world), page_(std::move(page)), version_(version), traffic_(traffic), agents_(now) {}
 
 std::optional<Patience> Check::PatienceOf(const Request& request) const {
   const bool may_wait = !request.line && request.method == Method::kGet && request.path_ok &&
@@ -139,7 +140,7 @@ void Check::AnswerHttp(const Request& request, bool close, std::string& out) {
 }
 
 void Check::AnswerLine(const Request& request, std::string& out) {
-  const std::string reply = AgentLine(world_, request);
+  const std::string reply = AgentLine(world_, request, agents_);
   traffic_.Count(port(), PathLabel(request), StatusOfReply(reply));
   out.append(reply);
 }
@@ -179,7 +180,8 @@ std::string AgentReply(const World& world, std::string_view command) {
   if (!ReadCommand(command, reader)) {
     return "fail # " + std::string(TextOf(Complaint::kBrokenPath));
   }
-  std::string line = AgentLine(world, reader.request());
+  AgentMemory nothing(world.now);
+  std::string line = AgentLine(world, reader.request(), nothing);
   line.pop_back();
   return line;
 }

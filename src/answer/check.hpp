@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "answer/agent_memory.hpp"
 #include "answer/client.hpp"
 #include "answer/kept.hpp"
 #include "answer/page_data.hpp"
@@ -19,8 +20,10 @@ namespace pg_status {
 
 class Check : public Service {
  public:
-  // traffic: where its answers are counted; /metrics tells of all that is counted there.
-  Check(const World& world, PageSources page, std::string_view version, Traffic& traffic);
+  // traffic: where its answers are counted; /metrics tells of all that is counted there. now: when
+  // it begins to answer.
+  Check(const World& world, PageSources page, std::string_view version, Traffic& traffic,
+        MonoUs now);
 
   Port port() const override { return Port::kCheck; }
 
@@ -49,18 +52,20 @@ class Check : public Service {
   const PageSources page_;
   const std::string version_;
   Traffic& traffic_;
+  AgentMemory agents_;
   Kept cluster_;
   Kept host_metrics_;
   Kept page_hosts_{Kept::Ages::kTold};
 };
 
 // For SQL: the HTTP code that GET <path> would get, and the agent line for a command, without its
-// newline. Both may have a leading slash or lack it.
+// newline. Both may have a leading slash or lack it. The line is the one for who asks for the first
+// time: nobody here remembers.
 int CheckCode(const World& world, std::string_view path_and_query);
 std::string AgentReply(const World& world, std::string_view command);
 
 // The agent line for a command such as "replica?lag=10MB" (without newline), its own newline
-// included.
-std::string AgentLine(const World& world, const Request& command);
+// included. `memory`: what was said before, and where this is noted.
+std::string AgentLine(const World& world, const Request& command, AgentMemory& memory);
 
 }  // namespace pg_status

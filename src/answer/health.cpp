@@ -49,8 +49,9 @@ constexpr ComplaintRule kComplaints[] = {
     /* kInvalidGeneration */ {400, "Invalid generation"},
     /* kInvalidSince     */ {400, "Invalid since"},
     /* kDiverged         */ {503, "diverged"},
+    /* kReadOnly         */ {503, "read only"},
 };
-static_assert(std::size(kComplaints) == static_cast<std::size_t>(Complaint::kDiverged) + 1);
+static_assert(std::size(kComplaints) == static_cast<std::size_t>(Complaint::kReadOnly) + 1);
 
 const ComplaintRule& RuleOf(Complaint complaint) {
   return kComplaints[static_cast<std::size_t>(complaint)];
@@ -77,6 +78,7 @@ struct HealthPath {
   Topic topic;
   bool primary_passes;  // of kRole
   Standbys standbys;    // of kRole; those that accept any take parameters
+  bool writes = false;  // of kRole: sessions must be able to write, as they come
 };
 
 // The most frequent first, and aliases next to each other.
@@ -86,7 +88,7 @@ constexpr HealthPath kPaths[] = {
     {"/", Topic::kRole, true, Standbys::kNone},
     {"*", Topic::kRole, true, Standbys::kNone},
     {"/master", Topic::kRole, true, Standbys::kNone},
-    {"/read-write", Topic::kRole, true, Standbys::kNone},
+    {"/read-write", Topic::kRole, true, Standbys::kNone, true},
     {"/leader", Topic::kRole, true, Standbys::kNone},
     {"/standby-leader", Topic::kRole, false, Standbys::kNone},
     {"/standby_leader", Topic::kRole, false, Standbys::kNone},
@@ -160,11 +162,18 @@ Complaint ComplaintOfSync(const World& world, Standbys wanted) {
   return state == SyncState::kAsync ? Complaint::kNone : Complaint::kNotAsync;
 }
 
-// This node has no tags, so whatever tag is asked for, it is another one.
-bool IsTag(const std::pair<std::string, std::string>& parameter) {
+// This node has no tags, so whatever tag is asked for, it is another one: also as a primary, on the
+// paths that standbys pass as well. Who wants the primary alone has no use for tags.
+bool AsksForTag(const Request& request) {
   constexpr std::string_view kPrefix = "tag_";
-  return parameter.first.compare(0, kPrefix.size(), kPrefix) == 0;
+  return std::any_of(request.query.begin(), request.query.end(), [&](const auto& parameter) {
+    return parameter.first.compare(0, kPrefix.size(), kPrefix) == 0;
+  });
 }
+
+// As libpq's target_session_attrs=read-write has it. What is set for a role or a database is not
+// known here.
+bool IsReadOnly(const World& world) { return world.node.read_only.value_or(false); }
 
 void ExamineLag(const World& world, Lsn position, std::uint64_t limit, Finding& finding) {
   const std::optional<std::uint64_t> lag = LagBehindLeader(world, position);
@@ -184,8 +193,6 @@ void ExamineStandby(const World& world, const Request& request, Standbys wanted,
   const std::optional<std::string_view> state = request.Parameter("replication_state");
   if (state && *state != ReplicationState(world.node)) {
     finding.complaint = Complaint::kReplicationState;
-  } else if (std::any_of(request.query.begin(), request.query.end(), IsTag)) {
-    finding.complaint = Complaint::kTags;
   } else if (limit) {
     ExamineLag(world, world.node.replayed, *limit, finding);
   }
@@ -215,6 +222,10 @@ void ExamineRole(const World& world, const Request& request, const HealthPath& p
     finding.complaint = Complaint::kIsReplica;
   } else if (IsTakenOut(world)) {
     finding.complaint = Complaint::kMaintenance;
+  } else if (takes_parameters && AsksForTag(request)) {
+    finding.complaint = Complaint::kTags;
+  } else if (path.writes && IsReadOnly(world)) {
+    finding.complaint = Complaint::kReadOnly;
   } else if (!primary) {
     ExamineStandby(world, request, path.standbys, limit, finding);
   }

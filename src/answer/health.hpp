@@ -39,6 +39,7 @@ enum class Complaint : std::uint8_t {
   kInvalidGeneration,
   kInvalidSince,
   kDiverged,
+  kReadOnly,
 };
 
 int CodeOf(Complaint complaint);

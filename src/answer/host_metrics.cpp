@@ -75,6 +75,8 @@ constexpr HostFamily kHostFamilies[] = {
      [](const PgstHost& host) { return MetricFlag(host.superseded != 0); }},
     {"host_diverged", "Whether the host is a standby whose history is not the primary's.",
      [](const PgstHost& host) { return MetricFlag(host.diverged != 0); }},
+    {"host_read_only", "Whether new sessions on the host are read only by default.",
+     [](const PgstHost& host) { return MetricNumberIf(host.has_read_only != 0, host.read_only); }},
     {"host_sync_standby", "Whether the primary lists the host as a synchronous standby.",
      SyncStandby},
     {"host_lag_bytes", "How much WAL the host has yet to replay.",

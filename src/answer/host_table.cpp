@@ -85,6 +85,9 @@ std::string NoteOf(const PgstHost& host, bool known) {
   } else if (host.role == PGST_ROLE_PRIMARY && host.primary == 0 && host.foreign == 0) {
     add("not the primary that is named");
   }
+  if (host.role == PGST_ROLE_PRIMARY && host.has_read_only != 0 && host.read_only != 0) {
+    add("new sessions are read only");
+  }
   if (host.unreachable_here != 0) add("only this node cannot reach it");
   if (host.has_replay_paused != 0 && host.replay_paused != 0) add("replay is paused");
   if (host.has_streaming != 0 && host.streaming == 0 && host.role == PGST_ROLE_STANDBY) {

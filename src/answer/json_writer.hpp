@@ -41,6 +41,9 @@ class JsonWriter {
     Key(key);
     writer_.Bool(value);
   }
+  void FlagOrNull(std::string_view key, bool known, bool value) {
+    known ? Flag(key, value) : Null(key);
+  }
   void Text(std::string_view key, std::string_view value) {
     Key(key);
     writer_.String(value.data(), Size(value));

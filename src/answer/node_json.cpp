@@ -181,6 +181,8 @@ void WriteOwn(const World& world, std::string_view version, PgstRole role, JsonW
     json.Null("diverged");
   }
   WriteMajority(world, json);
+  json.FlagOrNull("read_only", world.node.read_only.has_value(),
+                  world.node.read_only.value_or(false));
   const PgstOrder* const order = OwnMaintenance(world);
   json.Flag("maintenance", order != nullptr);
   json.TextOrNull("maintenance_reason",
@@ -230,6 +232,9 @@ void WriteMember(const PgstHost& host, bool fresh, JsonWriter& json) {
     } else {
       json.Text("lag", "unknown");
     }
+  }
+  if (fresh && host.role == PGST_ROLE_PRIMARY && host.has_read_only != 0 && host.read_only != 0) {
+    json.Flag("read_only", true);
   }
   if (host.maintenance != PGST_IN_SERVICE) {
     json.Begin("tags");

@@ -80,6 +80,11 @@ constexpr NodeFamily kNodeFamilies[] = {
      [](const World& world) { return MetricFlag(OwnMaintenance(world) != nullptr); }},
     {"local_primary", kGauge, "Whether this server is a primary.", IsPrimary},
     {"local_in_recovery", kGauge, "Whether this server is in recovery.", InRecovery},
+    {"local_read_only", kGauge, "Whether new sessions on this server are read only by default.",
+     [](const World& world) {
+       const std::optional<bool> read_only = world.node.read_only;
+       return MetricNumberIf(read_only.has_value(), read_only.value_or(false) ? 1 : 0);
+     }},
     {"local_streaming", kGauge, "Whether the WAL receiver of this standby streams.",
      [](const World& world) { return IfStandby(world, world.node.streaming); }},
     {"local_replay_paused", kGauge, "Whether replay is paused on this standby.",

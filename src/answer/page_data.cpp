@@ -89,14 +89,6 @@ void WriteCluster(const World& world, bool fresh, JsonWriter& json) {
 
 // ---- hosts ------------------------------------------------------------------------------------
 
-void FlagOrNull(std::string_view key, bool known, bool value, JsonWriter& json) {
-  if (known) {
-    json.Flag(key, value);
-  } else {
-    json.Null(key);
-  }
-}
-
 // From the settings and from operators: true whatever is known of the host itself.
 void WriteEntry(const PgstHost& host, JsonWriter& json) {
   json.Text("host", HostName(host));
@@ -125,12 +117,11 @@ void WriteReplication(const PgstHost& host, bool fresh, JsonWriter& json) {
   json.TextOrNull("replication_state",
                   fresh ? FixedText(host.replication_state) : std::string_view());
   json.TextOrNull("sync_state", fresh ? FixedText(host.sync_state) : std::string_view());
-  FlagOrNull("streaming", standby && host.has_streaming != 0, host.streaming != 0, json);
-  FlagOrNull("replay_paused", standby && host.has_replay_paused != 0, host.replay_paused != 0,
-             json);
+  json.FlagOrNull("streaming", standby && host.has_streaming != 0, host.streaming != 0);
+  json.FlagOrNull("replay_paused", standby && host.has_replay_paused != 0, host.replay_paused != 0);
   json.NumberOrNull("lag_ms", live && host.has_lag_ms != 0, host.lag_ms);
   json.NumberOrNull("lag_bytes", live && host.has_lag_bytes != 0, host.lag_bytes);
-  FlagOrNull("in_sync", live, host.sync_by_time != 0 || host.sync_by_bytes != 0, json);
+  json.FlagOrNull("in_sync", live, host.sync_by_time != 0 || host.sync_by_bytes != 0);
   json.TextOrNull("lsn", live && host.has_lsn != 0 ? FormatLsn(host.lsn) : std::string());
 }
 
@@ -144,11 +135,12 @@ void WriteHost(const PgstHost& host, bool fresh, WallUs answer_wall, JsonWriter&
   json.Flag("foreign", host.foreign != 0);
   json.Flag("diverged", fresh && IsDiverged(host));
   json.Flag("superseded", fresh && host.superseded != 0);
+  json.FlagOrNull("read_only", fresh && host.has_read_only != 0, host.read_only != 0);
   WriteReplication(host, fresh, json);
   json.NumberOrNull("timeline", host.timeline != 0, host.timeline);
   json.NumberOrNull("votes_up", fresh, host.votes_up);
   json.NumberOrNull("votes_down", fresh, host.votes_down);
-  FlagOrNull("unreachable_here", fresh, host.unreachable_here != 0, json);
+  json.FlagOrNull("unreachable_here", fresh, host.unreachable_here != 0);
   json.NumberOrNull("last_ok_ms", age_ms.has_value(), age_ms.value_or(0));
   TimeOrNull("last_change_ms", host.last_change_wall, json);
   json.NumberOrNull("server_version", host.server_version != 0,

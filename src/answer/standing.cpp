@@ -67,6 +67,18 @@ bool IsLeftBehind(const World& world) {
          snapshot.newest_timeline > world.node.timeline;
 }
 
+// Whether this order is about this very server: as the order says, or because the entry that it is
+// about leads here, which of an alias is so for a while.
+bool IsOwn(const PgstOrder& order, const World& world) {
+  if (order.self != 0) return true;
+  const PgstSnapshot& snapshot = *world.snapshot;
+  if (!IsPublished(snapshot)) return false;
+  const PgstHost* const end = snapshot.hosts + HostCount(snapshot);
+  return std::any_of(snapshot.hosts, end, [&order](const PgstHost& host) {
+    return host.self != 0 && IsFor(order, HostName(host), FixedText(host.hostname), host.port);
+  });
+}
+
 }  // namespace
 
 bool IsPublished(const PgstSnapshot& snapshot) { return snapshot.layout == PGST_SNAPSHOT_LAYOUT; }
@@ -149,15 +161,24 @@ NodeState Fenced(NodeState state, const World& world) {
 }
 
 const PgstOrder* OwnMaintenance(const World& world) {
-  if (world.order_count == 0) return nullptr;
-  const PgstHost* const self = SelfHost(world);
   const PgstOrder* const end = world.orders + world.order_count;
-  const PgstOrder* const own = std::find_if(world.orders, end, [self](const PgstOrder& order) {
-    if (order.maintenance == PGST_IN_SERVICE) return false;
-    return order.self != 0 || (self != nullptr && IsFor(order, HostName(*self),
-                                                        FixedText(self->hostname), self->port));
+  const PgstOrder* const own = std::find_if(world.orders, end, [&](const PgstOrder& order) {
+    return order.maintenance != PGST_IN_SERVICE && IsOwn(order, world);
   });
   return own == end ? nullptr : own;
+}
+
+std::optional<std::int64_t> SinceOwnMaintenance(const World& world) {
+  std::optional<std::int64_t> since;
+  for (std::uint32_t i = 0; i < world.order_count; ++i) {
+    const PgstOrder& order = world.orders[i];
+    // (an end that is still to come is one before the clock was set back)
+    if (order.ended == PGST_IN_SERVICE || order.since_wall > world.wall_now) continue;
+    if (!IsOwn(order, world)) continue;
+    const std::int64_t ago = world.wall_now - order.since_wall;
+    since = std::min(since.value_or(ago), ago);
+  }
+  return since;
 }
 
 PgstRole OwnRole(const NodeFacts& node) {

@@ -67,6 +67,9 @@ NodeState Fenced(NodeState state, const World& world);
 // server is known from the order itself, or from the poller.
 const PgstOrder* OwnMaintenance(const World& world);
 
+// How long ago such an order has ended, in microseconds; nullopt when none has lately.
+std::optional<std::int64_t> SinceOwnMaintenance(const World& world);
+
 // Of a server that shuts down, what it was. Unknown while it starts.
 PgstRole OwnRole(const NodeFacts& node);
 

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "answer/raw_line.hpp"
 #include "base/clock.hpp"
+#include "base/ip_address.hpp"
 #include "base/lsn.hpp"
 #include "config/order.h"
 #include "publish/snapshot.h"
@@ -21,14 +23,15 @@ struct NodeFacts {
   int server_version = 0;  // 150020
   WallUs postmaster_start = 0;
   std::uint64_t system_identifier = 0;
-  Lsn written = kNoLsn;        // primary
-  Lsn received = kNoLsn;       // standby: flushed by the WAL receiver
-  Lsn replayed = kNoLsn;       // standby
-  Lsn latest_end = kNoLsn;     // standby: newest position its sender told of
-  WallUs replay_commit = 0;    // standby: time of the last replayed commit
-  bool has_receiver = false;   // standby: a WAL receiver runs
-  bool streaming = false;      // standby: and it streams
-  bool replay_paused = false;  // standby
+  Lsn written = kNoLsn;           // primary
+  Lsn received = kNoLsn;          // standby: flushed by the WAL receiver
+  Lsn replayed = kNoLsn;          // standby
+  Lsn latest_end = kNoLsn;        // standby: newest position its sender told of
+  WallUs replay_commit = 0;       // standby: time of the last replayed commit
+  bool has_receiver = false;      // standby: a WAL receiver runs
+  bool streaming = false;         // standby: and it streams
+  bool replay_paused = false;     // standby
+  std::optional<bool> read_only;  // default_transaction_read_only, as new sessions get it
   char cluster_name[PGST_LABEL_SIZE] = "";
 };
 
@@ -41,7 +44,8 @@ struct World {
   bool fence = false;                 // pg_status.fence is on
   const PgstOrder* orders = nullptr;  // of operators, `order_count` of them
   std::uint32_t order_count = 0;
-  NodeFacts node;  // its state goes through Fenced() of standing.hpp
+  IpAddress asker;  // whom the answer is for
+  NodeFacts node;   // its state goes through Fenced() of standing.hpp
 };
 
 }  // namespace pg_status

@@ -27,7 +27,8 @@ typedef struct PgstOrder {
   uint8_t forced;                          /* also as the primary */
   uint8_t self;                            /* it is this very server */
   uint8_t has_weight;
-  uint8_t reserved[3]; /* 0 */
+  uint8_t ended;       /* PgstMaintenance that has ended, at since_wall; 0 when none has lately */
+  uint8_t reserved[2]; /* 0 */
   int32_t port;
   int32_t unused;     /* keeps what follows at 8 bytes; 0 */
   int64_t since_wall; /* maintenance began, or ended; microseconds since 1970-01-01 UTC */

@@ -124,6 +124,15 @@ void DescribeWithheld(const ClusterVerdict& before, const ClusterVerdict& after,
                    after.primary_reason, hint});
 }
 
+void DescribeAlias(const HostVerdict& before, const HostVerdict& after, const std::string& name,
+                   std::vector<LogLine>& lines) {
+  if (before.same_as == after.same_as || after.same_as.empty()) return;
+  lines.push_back({Level::kWarning,
+                   fmt::format("hosts \"{}\" and \"{}\" are the same server", after.same_as, name),
+                   "It is given reads under both names, and is shown twice.",
+                   "Name each server once in pg_status.hosts."});
+}
+
 void DescribeDivergence(const HostVerdict& before, const HostVerdict& after,
                         const std::string& name, std::vector<LogLine>& lines) {
   if (before.diverged == after.diverged) return;
@@ -225,6 +234,7 @@ std::vector<LogLine> DescribeChanges(const ClusterVerdict& before, const Cluster
     DescribeForeign(was, is, entries[i].name, after.system_identifier, lines);
     DescribeHidden(was, is, entries[i].name, lines);
     DescribeDivergence(was, is, entries[i].name, lines);
+    DescribeAlias(was, is, entries[i].name, lines);
   }
   DescribePrimary(before, after, entries, lines);
   DescribeWithheld(before, after, entries, lines);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "judge/age.hpp"
+#include "judge/aliases.hpp"
 #include "judge/divergence.hpp"
 #include "judge/election.hpp"
 #include "judge/fence.hpp"
@@ -170,6 +171,7 @@ void JudgeCluster(ClusterVerdict& cluster, const std::vector<HostEntry>& entries
   JudgeQuorum(cluster, entries, limits, own, now);
   JudgePrimary(cluster, entries, limits, now);
   JudgeDivergence(cluster, entries);
+  FindAliases(cluster, entries);
   if (cluster.primary) {
     UpdateClock(cluster.clock, cluster.hosts[*cluster.primary], entries[*cluster.primary].name);
   }

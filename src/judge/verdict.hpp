@@ -118,6 +118,8 @@ struct HostVerdict {
   bool superseded = false;             // claims to be the primary, and is not the one that is named
   std::uint32_t refused_timeline = 0;  // of a claim that was seen while the named primary lived,
                                        // and was not followed; 0 none
+  std::string same_as;    // the name of the first entry that led to the same server, when both were
+                          // up last; "" none
   bool diverged = false;  // a standby of another history than the primary's: never chosen
   Divergence divergence;  // the proof of that, while it holds
   Lag lag;

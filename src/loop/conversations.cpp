@@ -54,7 +54,8 @@ bool IsBroken(int fd) {
 
 Conversations::Conversations(EventLoop& loop, DrainQueue& drain, Traffic& traffic,
                              std::function<void(MonoUs now)> between_turns,
-                             std::function<void()> before_answers, std::function<void()> drained)
+                             std::function<void(const IpAddress& from)> before_answers,
+                             std::function<void()> drained)
     : loop_(loop),
       drain_(drain),
       traffic_(traffic),
@@ -215,7 +216,7 @@ void Conversations::Ready(Talk& talk, int ready) {
 // False when the talk is gone.
 bool Conversations::Turn(Talk& talk, int ready, MonoUs now) {
   between_turns_(now);
-  before_answers_();
+  before_answers_(talk.from);
   Move(talk, talks_);
   if (talk.patience) uv_timer_stop(talk.patience.get());
   if ((ready & UV_DISCONNECT) != 0 && !LookWhoLeaves(talk, now)) return false;

@@ -30,7 +30,8 @@ class Conversations {
   // turns, as many of them may be ready at once and others must not wait for all. before_answers:
   // called before a client's bytes are answered, to bring what the answers look at up to date.
   Conversations(EventLoop& loop, DrainQueue& drain, Traffic& traffic,
-                std::function<void(MonoUs now)> between_turns, std::function<void()> before_answers,
+                std::function<void(MonoUs now)> between_turns,
+                std::function<void(const IpAddress& from)> before_answers,
                 std::function<void()> drained);
   ~Conversations();
   Conversations(const Conversations&) = delete;
@@ -109,7 +110,7 @@ class Conversations {
   DrainQueue& drain_;
   Traffic& traffic_;
   const std::function<void(MonoUs now)> between_turns_;
-  const std::function<void()> before_answers_;
+  const std::function<void(const IpAddress& from)> before_answers_;
   const std::function<void()> drained_;
   std::size_t most_ = 512;
   ClientLimits limits_;

@@ -29,10 +29,10 @@ const PgstSnapshot kNothingKnown{};
 Listener::Listener(Server server, std::string_view version)
     : server_(std::move(server)),
       discovery_(world_, server_.choose, version, traffic_),
-      check_(world_, server_.page, version, traffic_),
+      check_(world_, server_.page, version, traffic_, EventLoop::Now()),
       conversations_(
-          loop_, draining_, traffic_, [this](MonoUs now) { AttendRaw(now); }, [this] { Refresh(); },
-          [this] { Drained(); }),
+          loop_, draining_, traffic_, [this](MonoUs now) { AttendRaw(now); },
+          [this](const IpAddress& from) { Refresh(from); }, [this] { Drained(); }),
       doors_(
           loop_,
           [this](Port port, OwnedFd fd, const IpAddress& from, MonoUs now) {
@@ -78,7 +78,8 @@ void Listener::SetOrders(const PgstOrder* orders, std::uint32_t count) {
 }
 
 // What an answer looks at beside the snapshot is read at the moment of the answer.
-void Listener::Refresh() {
+void Listener::Refresh(const IpAddress& from) {
+  world_.asker = from;
   world_.now = EventLoop::Now();
   world_.wall_now = EventLoop::WallNow();
   world_.node = server_.node_facts();

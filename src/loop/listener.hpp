@@ -80,7 +80,7 @@ class Listener {
   void AttendRaw(MonoUs now);
   void Drained();
   void Refused(Port port, const IpAddress& from, MonoUs now);
-  void Refresh();
+  void Refresh(const IpAddress& from);
   void ScheduleLook();
   void WatchFence();
   void Log(LogLine line);

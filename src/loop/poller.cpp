@@ -42,13 +42,22 @@ constexpr std::int64_t kMemoryPauseUs = 100 * kUsPerMs;
 // Lines of log at once: more than a failover of a large cluster makes.
 constexpr std::int64_t kLogBurst = 500;
 
-// The one in force comes first; nullptr when there is none for this host. self: it is this server.
+// The order for this host: its own before one for this server, and of each one in force before one
+// that has ended; nullptr when there is none. self: it is this server.
 const PgstOrder* FindOrder(const std::vector<PgstOrder>& orders, const HostEntry& entry,
                            bool self) {
-  const auto found = std::find_if(orders.begin(), orders.end(), [&](const PgstOrder& order) {
-    return IsFor(order, entry.name, entry.hostname, entry.port) || (self && order.self != 0);
-  });
-  return found == orders.end() ? nullptr : &*found;
+  const PgstOrder* best = nullptr;
+  int best_rank = 0;
+  for (const PgstOrder& order : orders) {
+    const bool named = IsFor(order, entry.name, entry.hostname, entry.port);
+    if (!named && !(self && order.self != 0)) continue;
+    const int rank = (order.maintenance != PGST_IN_SERVICE ? 2 : 0) + (named ? 1 : 0);
+    if (best == nullptr || rank > best_rank) {
+      best = &order;
+      best_rank = rank;
+    }
+  }
+  return best;
 }
 
 bool SamePlace(const HostEntry& a, const HostEntry& b) {

@@ -302,6 +302,7 @@ return_hosts(FunctionCallInfo fcinfo, const char *only)
 		{
 			pgst_add(&row, known, BoolGetDatum(host->diverged));
 			pgst_add(&row, known, BoolGetDatum(host->superseded));
+			pgst_add(&row, known && host->has_read_only, BoolGetDatum(host->read_only));
 		}
 		pgst_put_row(&rows, &row);
 	}

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/ps_status.h"
@@ -63,6 +64,8 @@ configure(PgstListener **listener)
 	/* counted apart: those of either HTTP port, and those that were answered */
 	pgst_worker_need_files(3 * pgst_max_clients + OTHER_FILES);
 	pgst_listener_settings(&settings);
+	/* in a session it may be another one, by what its role or its client wants */
+	pgst_remember_read_only(DefaultXactReadOnly);
 	if (*listener == NULL)
 		status = pgst_listener_new(&settings, &server_calls, listener, &why);
 	else

@@ -23,6 +23,7 @@
 
 #include "compat.h"
 #include "node_state.h"
+#include "shared.h"
 
 /* How old knowledge of the postmaster's state may be, in microseconds. */
 #define STATUS_MAX_AGE_US 10000
@@ -189,6 +190,7 @@ pgst_node_facts(PgstNodeFacts *facts)
 	facts->system_identifier = GetSystemIdentifier();
 	facts->postmaster_start_wall = pgst_unix_us(PgStartTime);
 	strlcpy(facts->cluster_name, cluster_name, sizeof(facts->cluster_name));
+	facts->has_read_only = pgst_read_only(&facts->read_only);
 
 	if (GetRecoveryState() == RECOVERY_STATE_DONE)
 	{

@@ -140,24 +140,46 @@ begin_change(void)
 	return orders;
 }
 
-/* Whether the order is meant for this host, under whichever name it was given. */
+/* Whether the order has this host's name, or its place. */
 static bool
-is_for(const PgstOrder *order, const PgstHost *host)
+names(const PgstOrder *order, const PgstHost *host)
 {
 	return strcmp(order->host, host->name) == 0 ||
-		   (strcmp(order->hostname, host->hostname) == 0 && order->port == host->port) ||
-		   (order->self && host->self);
+		   (strcmp(order->hostname, host->hostname) == 0 && order->port == host->port);
+}
+
+static bool
+names_any(const PgstOrder *order, const PgstSnapshot *snapshot)
+{
+	for (uint32 i = 0; i < snapshot->host_count; i++)
+	{
+		if (names(order, &snapshot->hosts[i]))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether the order is meant for this host, under whichever name it was given. One for
+ * this server is for its entry, whatever that is called now; but an alias of it (an
+ * address that may be another server's tomorrow) has orders of its own.
+ */
+static bool
+is_for(const PgstOrder *order, const PgstHost *host, const PgstSnapshot *snapshot)
+{
+	return names(order, host) ||
+		   (order->self && host->self && !names_any(order, snapshot));
 }
 
 /* The order for this host, which is added where there is none, under its present name. */
 static PgstOrder *
-order_for(Orders *orders, const PgstHost *host)
+order_for(Orders *orders, const PgstHost *host, const PgstSnapshot *snapshot)
 {
 	PgstOrder *order = NULL;
 
 	for (uint32 i = 0; i < orders->count && order == NULL; i++)
 	{
-		if (is_for(&orders->list[i], host))
+		if (is_for(&orders->list[i], host, snapshot))
 			order = &orders->list[i];
 	}
 	if (order == NULL)
@@ -176,16 +198,31 @@ is_listed(const PgstOrder *order, const PgstSnapshot *snapshot)
 {
 	for (uint32 i = 0; i < snapshot->host_count; i++)
 	{
-		if (is_for(order, &snapshot->hosts[i]))
+		if (is_for(order, &snapshot->hosts[i], snapshot))
 			return true;
 	}
 	return false;
+}
+
+static int64
+wall_now(void)
+{
+	return GetCurrentTimestamp() +
+		   (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+}
+
+static bool
+orders_something(const PgstOrder *order)
+{
+	return order->maintenance != PGST_IN_SERVICE || order->has_weight;
 }
 
 /* How little an order is missed when there is no room for it; 0: it has to stay. */
 static int
 how_dispensable(const PgstOrder *order, const PgstSnapshot *snapshot)
 {
+	if (!orders_something(order))
+		return 3;
 	if (order->self || is_listed(order, snapshot))
 		return 0;
 	return order->maintenance == PGST_IN_SERVICE ? 2 : 1;
@@ -200,15 +237,23 @@ drop_order(Orders *orders, uint32 index)
 }
 
 /*
- * Orders that order nothing go. Those for hosts that are not in the list stay, so that a
- * host that comes back to it is as it was left; until their room is needed.
+ * Orders that order nothing go, but for those of maintenance that have ended lately:
+ * load balancers may still have to be told. Those for hosts that are not in the list
+ * stay, so that a host that comes back to it is as it was left; until their room is
+ * needed.
  */
 static void
 tidy(Orders *orders, const PgstSnapshot *snapshot)
 {
+	int64 now = wall_now();
+
 	for (uint32 i = orders->count; i-- > 0;)
 	{
-		if (orders->list[i].maintenance == PGST_IN_SERVICE && !orders->list[i].has_weight)
+		PgstOrder *order = &orders->list[i];
+
+		if (order->ended && !pgst_ended_lately(order, now))
+			order->ended = PGST_IN_SERVICE;
+		if (!orders_something(order) && !order->ended)
 			drop_order(orders, i);
 	}
 	while (orders->count > (uint32) pgst_max_hosts)
@@ -224,9 +269,10 @@ tidy(Orders *orders, const PgstSnapshot *snapshot)
 		if (how_dispensable(&orders->list[victim], snapshot) == 0)
 			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 							errmsg("there are more orders than pg_status.max_hosts")));
-		ereport(LOG, (errmsg("pg_status: the order for host \"%s\", which is not in "
-							 "pg_status.hosts, is forgotten",
-							 pgst_shown(orders->list[victim].host))));
+		if (orders_something(&orders->list[victim]))
+			ereport(LOG, (errmsg("pg_status: the order for host \"%s\", which is not in "
+								 "pg_status.hosts, is forgotten",
+								 pgst_shown(orders->list[victim].host))));
 		drop_order(orders, victim);
 	}
 }
@@ -367,6 +413,18 @@ knows_itself(const PgstSnapshot *snapshot)
 	return false;
 }
 
+/* One that was not may lead to this server, too. */
+static bool
+all_were_checked(const PgstSnapshot *snapshot)
+{
+	for (uint32 i = 0; i < snapshot->host_count; i++)
+	{
+		if (!snapshot->hosts[i].checked)
+			return false;
+	}
+	return true;
+}
+
 /*
  * The hosts as an order has to know them. A server that has just started may not have
  * found itself among them: then they are checked first, because an order for this very
@@ -378,7 +436,7 @@ hosts_to_order(void)
 	PgstSnapshot *snapshot = pgst_copy_snapshot();
 	Awaited awaited = {.attached = NO_HOST, .end = snapshot->host_count};
 
-	if (knows_itself(snapshot))
+	if (knows_itself(snapshot) && all_were_checked(snapshot))
 		return snapshot;
 	awaited.checked = pgst_monotonic_us();
 	for (uint32 i = 0; i < awaited.end; i++)
@@ -403,26 +461,49 @@ warn_of_strangeness(const PgstSnapshot *snapshot, const char *name)
 					 "pg_status_hosts.")));
 }
 
-static int64
-wall_now(void)
+/* Another entry that leads to the same server, this one; NULL when there is none. */
+static const PgstHost *
+alias_of(const PgstSnapshot *snapshot, const PgstHost *host)
 {
-	return GetCurrentTimestamp() +
-		   (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+	for (uint32 i = 0; i < snapshot->host_count; i++)
+	{
+		if (&snapshot->hosts[i] != host && host->self && snapshot->hosts[i].self)
+			return &snapshot->hosts[i];
+	}
+	return NULL;
+}
+
+static void
+warn_of_alias(const PgstSnapshot *snapshot, const PgstHost *host)
+{
+	const PgstHost *alias = alias_of(snapshot, host);
+
+	if (alias == NULL)
+		return;
+	ereport(
+		WARNING,
+		(errmsg("hosts \"%s\" and \"%s\" are this same server", pgst_shown(host->name),
+				pgst_shown(alias->name)),
+		 errdetail("Only \"%s\" is taken out, and this server says MAINT for as long as "
+				   "that leads to it; after a restart as soon as that is found out.",
+				   pgst_shown(host->name)),
+		 errhint("Name each server once in pg_status.hosts.")));
 }
 
 static uint64
 take_out(const PgstSnapshot *snapshot, const PgstHost *host, const PgstOrder *wanted)
 {
 	Orders orders = begin_change();
-	PgstOrder *order = order_for(&orders, host);
+	PgstOrder *order = order_for(&orders, host, snapshot);
 
 	if (order->maintenance == PGST_IN_SERVICE)
 		order->since_wall = wall_now();
+	order->ended = PGST_IN_SERVICE;
 	order->maintenance = wanted->maintenance;
 	order->forced = wanted->forced;
 	memcpy(order->reason, wanted->reason, sizeof(order->reason));
-	if (host->self)
-		order->self = 1;
+	/* an alias may be another server's tomorrow: that must not be out for good */
+	order->self = host->self && alias_of(snapshot, host) == NULL;
 	return end_change(&orders, snapshot);
 }
 
@@ -447,6 +528,7 @@ detach(FunctionCallInfo fcinfo, const char *name)
 						errdetail("It may have %d bytes.", PGST_REASON_SIZE - 1)));
 	warn_of_primary(&snapshot->hosts[host], wanted.forced);
 	warn_of_strangeness(snapshot, name);
+	warn_of_alias(snapshot, &snapshot->hosts[host]);
 
 	awaited.orders = take_out(snapshot, &snapshot->hosts[host], &wanted);
 	ereport(LOG,
@@ -472,7 +554,8 @@ pg_status_detach_node_id(PG_FUNCTION_ARGS)
 
 /* Whether any of the orders was one of maintenance for this host, or of this name. */
 static bool
-end_maintenance(Orders *orders, const char *name, const PgstHost *host)
+end_maintenance(Orders *orders, const char *name, const PgstHost *host,
+				const PgstSnapshot *snapshot)
 {
 	bool found = false;
 
@@ -481,8 +564,11 @@ end_maintenance(Orders *orders, const char *name, const PgstHost *host)
 		PgstOrder *order = &orders->list[i];
 
 		if (order->maintenance == PGST_IN_SERVICE ||
-			!(strcmp(order->host, name) == 0 || (host != NULL && is_for(order, host))))
+			!(strcmp(order->host, name) == 0 ||
+			  (host != NULL && is_for(order, host, snapshot))))
 			continue;
+		order->ended = order->maintenance;
+		order->since_wall = wall_now();
 		order->maintenance = PGST_IN_SERVICE;
 		order->forced = 0;
 		order->reason[0] = '\0';
@@ -517,7 +603,7 @@ attach(const char *name)
 	Awaited awaited = {.attached = index};
 
 	/* a host that is not in the list any more may still have an order */
-	if (!end_maintenance(&orders, name, host))
+	if (!end_maintenance(&orders, name, host, snapshot))
 	{
 		pgst_unlock_orders();
 		if (host == NULL)
@@ -570,7 +656,7 @@ set_weight(FunctionCallInfo fcinfo, const char *name)
 						errmsg("weight must be between 0 and %d", MAX_WEIGHT)));
 
 	orders = begin_change();
-	order = order_for(&orders, &snapshot->hosts[host]);
+	order = order_for(&orders, &snapshot->hosts[host], snapshot);
 	order->has_weight = has_weight;
 	order->weight = weight;
 	awaited.orders = end_change(&orders, snapshot);

@@ -10,6 +10,9 @@
  * another file in another place, so the file tells its own inode and a checksum of where
  * it is: host name and directory. One of the two is enough: a data directory may be
  *moved, and a machine be given another name.
+ *
+ * A second file of the same form has the orders that have ended lately. A load balancer
+ * that has not heard of it when the server is restarted would keep it out for good.
  */
 #include "postgres.h"
 
@@ -31,6 +34,11 @@
 #define KEPT "pg_status.orders"
 #define UNFINISHED KEPT ".tmp"
 #define SET_ASIDE KEPT ".unused"
+#define ENDED KEPT ".ended"
+
+/* How long load balancers may take to ask again, a restart of this server included: as
+ * AgentMemory::kUncertainUs. */
+#define ENDED_LATELY_US (300 * USECS_PER_SEC)
 
 #define HEAD_FORMAT "pg_status orders 1 %llu %08X %08X\n"
 #define HEAD_SIZE 80
@@ -81,19 +89,19 @@ is_passing(int error)
 }
 
 /*
- * The whole file, or NULL where there is none or it is of no use. For lack of memory or
- * descriptors it is an ERROR: whoever comes next tries again.
+ * The whole file, or NULL where there is none or, with `error` set, it cannot be read.
+ * For lack of memory or descriptors it is an ERROR: whoever comes next tries again.
  */
 static char *
-read_kept(struct stat *file)
+read_file(const char *name, struct stat *file, int *error)
 {
 	size_t most = HEAD_SIZE + (size_t) PGST_MOST_HOSTS * PGST_ORDER_LINE_SIZE;
 	char *text = NULL;
 	ssize_t length = -1;
-	int error;
 	/* (whatever somebody has put there: it must not make us wait) */
-	int fd = OpenTransientFile(KEPT, O_RDONLY | O_NONBLOCK);
+	int fd = OpenTransientFile(name, O_RDONLY | O_NONBLOCK);
 
+	*error = 0;
 	if (fd < 0 && errno == ENOENT)
 		return NULL;
 	if (fd >= 0 && fstat(fd, file) == 0)
@@ -103,7 +111,7 @@ read_kept(struct stat *file)
 		text = palloc(size + 1);
 		length = read(fd, text, size);
 	}
-	error = errno;
+	*error = errno;
 	if (fd >= 0)
 		CloseTransientFile(fd);
 	if (length >= 0)
@@ -111,11 +119,10 @@ read_kept(struct stat *file)
 		text[length] = '\0';
 		return text;
 	}
-	errno = error;
-	if (is_passing(error))
+	errno = *error;
+	if (is_passing(*error))
 		ereport(ERROR, (errcode_for_file_access(),
-						errmsg("could not read file \"%s\": %m", KEPT)));
-	set_aside(psprintf("It cannot be read: %s.", strerror(error)));
+						errmsg("could not read file \"%s\": %m", name)));
 	return NULL;
 }
 
@@ -169,7 +176,8 @@ static uint32
 parse_kept(PgstOrder *orders)
 {
 	struct stat file;
-	char *text = read_kept(&file);
+	int error;
+	char *text = read_file(KEPT, &file, &error);
 	const char *lines;
 	const char *reason;
 	PgstOrder *kept;
@@ -177,6 +185,8 @@ parse_kept(PgstOrder *orders)
 	PgstStatus status;
 	uint32 count = 0;
 
+	if (text == NULL && error != 0)
+		set_aside(psprintf("It cannot be read: %s.", strerror(error)));
 	if (text == NULL)
 		return 0;
 	lines = check_head(text, &file, &reason);
@@ -197,6 +207,56 @@ parse_kept(PgstOrder *orders)
 	return count;
 }
 
+static int64
+wall_now(void)
+{
+	return GetCurrentTimestamp() +
+		   (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+}
+
+bool
+pgst_ended_lately(const PgstOrder *order, int64_t now)
+{
+	return order->since_wall <= now && now - order->since_wall < ENDED_LATELY_US;
+}
+
+/*
+ * Those that had ended shortly before this start, behind the others; they count as ended
+ * now. Returns how many there are in all. Whatever is wrong with the file: to do without
+ * it is to say less.
+ */
+static uint32
+add_ended(PgstOrder *orders, uint32 count)
+{
+	struct stat file;
+	int error;
+	char *text = read_file(ENDED, &file, &error);
+	const char *reason;
+	const char *lines = text == NULL ? NULL : check_head(text, &file, &reason);
+	PgstOrder *ended;
+	PgstMessage why;
+	uint32 found = 0;
+	int64 now = wall_now();
+
+	if (lines == NULL)
+		return count;
+	ended = palloc(sizeof(PgstOrder) * PGST_MOST_HOSTS);
+	if (pgst_parse_orders(lines, PGST_MOST_HOSTS, ended, &found, &why) != PGST_OK)
+		found = 0;
+	for (uint32 i = 0; i < found && count < (uint32) pgst_max_hosts; i++)
+	{
+		if (!pgst_ended_lately(&ended[i], now))
+			continue;
+		ended[i].ended = ended[i].maintenance;
+		ended[i].maintenance = PGST_IN_SERVICE;
+		ended[i].since_wall = now;
+		orders[count++] = ended[i];
+	}
+	pfree(ended);
+	pfree(text);
+	return count;
+}
+
 void
 pgst_load_orders(void)
 {
@@ -207,7 +267,7 @@ pgst_load_orders(void)
 	orders = palloc(sizeof(PgstOrder) * pgst_max_hosts);
 	pgst_lock_orders();
 	if (pgst_orders_number() == 0)
-		pgst_replace_orders(orders, parse_kept(orders));
+		pgst_replace_orders(orders, add_ended(orders, parse_kept(orders)));
 	pgst_unlock_orders();
 	pfree(orders);
 }
@@ -290,6 +350,59 @@ lines_of(const PgstOrder *orders, uint32 count)
 	return lines.data;
 }
 
+/* Those of the orders that have ended lately, as they were. */
+static char *
+lines_of_ended(const PgstOrder *orders, uint32 count)
+{
+	PgstOrder *ended = palloc(sizeof(PgstOrder) * Max(count, 1));
+	uint32 found = 0;
+	char *lines;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		if (!orders[i].ended)
+			continue;
+		ended[found] = orders[i];
+		ended[found++].maintenance = orders[i].ended;
+	}
+	lines = lines_of(ended, found);
+	pfree(ended);
+	return lines;
+}
+
+/*
+ * A disk that is full, say, must not keep anybody from putting a server back: then a
+ * restart within the next seconds may leave it out at a load balancer, no more.
+ */
+static void
+note_ended(const char *lines)
+{
+	char head[HEAD_SIZE];
+	struct stat file;
+	bool written = false;
+	int fd;
+
+	if (lines[0] == '\0')
+	{
+		(void) unlink(ENDED);
+		return;
+	}
+	fd = OpenTransientFile(ENDED, O_CREAT | O_TRUNC | O_WRONLY | O_NONBLOCK);
+	if (fd >= 0 && fstat(fd, &file) == 0)
+	{
+		snprintf(head, sizeof(head), HEAD_FORMAT, (unsigned long long) file.st_ino,
+				 checksum_of_place(), checksum(lines));
+		written = write(fd, head, strlen(head)) == (ssize_t) strlen(head) &&
+				  write(fd, lines, strlen(lines)) == (ssize_t) strlen(lines) &&
+				  pg_fsync(fd) == 0;
+	}
+	if (fd >= 0)
+		CloseTransientFile(fd);
+	if (!written)
+		ereport(LOG, (errcode_for_file_access(),
+					  errmsg("could not write file \"%s\": %m", ENDED)));
+}
+
 /*
  * From the moment when the file has its name, the orders are in force: what is kept and
  * what is done must not differ. That the directory may not be on the disk yet is worth a
@@ -302,6 +415,8 @@ pgst_keep_orders(const PgstOrder *orders, uint32 count)
 	const PgstOrder *former = pgst_locked_orders(&former_count);
 	char *lines = lines_of(orders, count);
 	char *former_lines = lines_of(former, former_count);
+	char *ended = lines_of_ended(orders, count);
+	char *former_ended = lines_of_ended(former, former_count);
 	bool same = strcmp(lines, former_lines) == 0;
 
 	if (!same && lines[0] != '\0')
@@ -309,8 +424,12 @@ pgst_keep_orders(const PgstOrder *orders, uint32 count)
 	else if (!same)
 		remove_kept();
 	pgst_replace_orders(orders, count);
+	if (strcmp(ended, former_ended) != 0)
+		note_ended(ended);
 	if (!same)
 		(void) fsync_fname_ext(".", true, true, WARNING);
 	pfree(lines);
 	pfree(former_lines);
+	pfree(ended);
+	pfree(former_ended);
 }

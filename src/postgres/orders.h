@@ -21,4 +21,8 @@ extern void pgst_load_orders(void);
  */
 extern void pgst_keep_orders(const PgstOrder *orders, uint32 count);
 
+/* Whether the maintenance of this order has ended so lately that some may not have heard
+ * of it yet: that is known for a while, also over a restart. */
+extern bool pgst_ended_lately(const PgstOrder *order, int64_t wall_now);
+
 #endif /* PGST_ORDERS_H */

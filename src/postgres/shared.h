@@ -148,8 +148,8 @@ extern void pgst_remember_history(TimeLineID timeline, const PgstHistory *histor
  * first noticed, in microseconds since 1970. 0: it is not. */
 extern int64 pgst_promoting_since(bool asked_for);
 
-/* default_transaction_read_only as new sessions get it; the poller remembers it. False:
- * it is not known yet. */
+/* default_transaction_read_only as new sessions get it; both workers remember it as they
+ * read it. False: it is not known yet. */
 extern void pgst_remember_read_only(bool read_only);
 extern bool pgst_read_only(bool *read_only);
 

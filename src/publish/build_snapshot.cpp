@@ -197,8 +197,12 @@ void FillReplication(const HostVerdict& verdict, PgstHost& host) {
   host.sync_priority = verdict.sync_priority.value_or(0);
 }
 
-// What the host itself says of its WAL receiver and its replay.
-void FillReceiver(const HostVerdict& verdict, const Facts& facts, PgstHost& host) {
+// What the host itself says of its sessions, its WAL receiver and its replay.
+void FillInside(const HostVerdict& verdict, const Facts& facts, PgstHost& host) {
+  if (facts.inside && facts.inside->read_only) {
+    host.has_read_only = 1;
+    host.read_only = Flag(*facts.inside->read_only);
+  }
   if (verdict.role == Role::kStandby) {
     host.has_replay_paused = 1;
     host.replay_paused = Flag(facts.replay_paused);
@@ -225,7 +229,7 @@ PgstHost MakeHost(const HostEntry& entry, const HostVerdict& verdict, bool chose
   if (!IsLive(verdict)) return host;
   host.role = RoleOf(verdict.role);
   FillPosition(verdict, *verdict.facts, host);
-  FillReceiver(verdict, *verdict.facts, host);
+  FillInside(verdict, *verdict.facts, host);
   FillStanding(verdict, host);
   if (chosen_primary) {
     FillChosenPrimary(host);

@@ -107,7 +107,7 @@ subtest 'a standby falls behind' => sub {
     sql($primary, sprintf $megabytes, 8);
     $rows = $proxy{agent}->wait_serving('reads', [$standby2],
         sub { $_[0]{standby1}{status} eq 'DOWN (agent)' && $_[0]{standby1}{last_agt} });
-    like($rows->{standby1}{last_agt}, qr/down \(lag 1\d{7} > 10485760\)/,
+    like($rows->{standby1}{last_agt}, qr/down \(lag 1\d{7} over 10485760\)/,
         '12 MB behind: down, and HAProxy shows the lag');
     $proxy{agent}->wait_serving('reads_or_primary', [ $primary, $standby2 ]);
     $proxy{http}->wait_serving('reads', [$standby2]);

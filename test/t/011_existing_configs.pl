@@ -1,7 +1,7 @@
 # What people run today beside bgw_replstatus, Patroni and pg-status, with nothing but addresses changed: HAProxy with
-# the configurations docs/haproxy/from-*.cfg, a client of pg-status, vip-manager, the probes of Kubernetes, keepalived,
-# and libpq's own choice of a host. Each is asked before a failover, while there is no primary, and after it. It must
-# not know of anything that only pg_status has.
+# the configurations docs/haproxy/from-*.cfg, a client of pg-status, the question of vip-manager's Patroni type (which no
+# Debian has), the probes of Kubernetes, keepalived, and libpq's own choice of a host. Each is asked before a failover,
+# while there is no primary, and after it. It must not know of anything that only pg_status has.
 use strict;
 use warnings;
 use FindBin;

@@ -239,7 +239,8 @@ subtest 'two primaries' => sub {
     foreach my $node (@nodes) {
         wait_for($node->name . ' to see the split brain',
             sub { (try_sql($node, 'SELECT pg_status_is_split_brain()') // '') eq 't' });
-        wait_row($node, $standby2, 'up', \&is_up);
+        # (diverged, as soon as the old primary has sent it what the new one's history has not)
+        wait_row($node, $standby2, 'in sight', sub { ($_[0]{state} // '') =~ /\A(?:up|diverged)\z/ });
         has('split brain', $node,
             primaries   => 2,
             split_brain => 1,

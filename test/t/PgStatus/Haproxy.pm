@@ -110,7 +110,7 @@ sub status_port {
 # Adds a line to the global section, which is made where there is none.
 sub with_socket {
     my ($self, $text) = @_;
-    my $line = "    stats socket $self->{socket} mode 600 level user\n";
+    my $line = "    stats socket $self->{socket} mode 600 level admin\n";
     return $text =~ s/^global\n/global\n$line/mr if $text =~ /^global\n/m;
     return "global\n$line\n$text";
 }
@@ -200,6 +200,15 @@ sub ask_socket {
     print $socket "$command\n";
     local $/;
     return <$socket> // '';
+}
+
+# What HAProxy's operator orders, of a server by its node: an error where HAProxy has anything to say against it.
+# %s is the server, as backend/name.
+sub operate {
+    my ($self, $backend, $node, $command) = @_;
+    my $said = $self->ask_socket(sprintf $command, "$backend/$self->{name_of}{ $node->name }");
+    croak "HAProxy refuses '$command': $said" if $said =~ /\w/;
+    return;
 }
 
 # The servers of a backend as HAProxy sees them: node name -> columns of `show stat` by their names. ("* " before a

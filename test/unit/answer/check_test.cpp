@@ -11,6 +11,7 @@
 
 #include "answer/check_scene.hpp"
 #include "answer/client.hpp"
+#include "answer/health.hpp"
 
 namespace pg_status {
 namespace {
@@ -20,7 +21,7 @@ int CodeIn(CheckScene& scene, std::string_view path) { return CheckCode(scene.wo
 // All that a client is sent for these bytes.
 std::string Talk(CheckScene& scene, std::string_view bytes) {
   Traffic traffic;
-  Check check(scene.world(), kNoPageSources, "1.0.0", traffic);
+  Check check(scene.world(), kNoPageSources, "1.0.0", traffic, 0);
   Client client(check, ClientLimits{}, CheckScene::kNow);
   client.Receive(bytes, CheckScene::kNow);
   return std::string(client.output());
@@ -269,9 +270,39 @@ TEST_P(CheckReplicaPath, IgnoresOtherParameters) {
 TEST(CheckParameters, APrimaryIsNeverBehindNorAReplicaOfAState) {
   CheckScene scene = CheckScene::OnPrimary();
   for (const char* path : {"read-only", "read-only-sync", "read-only-quorum"}) {
-    const std::string query = "?lag=0&replication_state=streaming&tag_zone=a";
+    const std::string query = "?lag=0&replication_state=streaming";
     EXPECT_EQ(CodeIn(scene, path + query), 200) << path;
   }
+}
+
+// It has as few as any other node: a pool of readers that wants one must not get all reads.
+TEST(CheckParameters, APrimaryHasNoTagsEither) {
+  CheckScene scene = CheckScene::OnPrimary();
+  for (const std::string path :
+       {"read-only", "read-only-sync", "read-only-synchronous", "read-only-quorum"}) {
+    EXPECT_EQ(CodeIn(scene, path + "?tag_zone=a"), 503) << path;
+    EXPECT_EQ(Examine(scene.world(), ReadLine(path + "?tag_zone=a")).complaint, Complaint::kTags);
+    EXPECT_EQ(CodeIn(scene, path + "?tags=1"), 200) << path;
+  }
+}
+
+TEST(CheckReadWrite, IsForWhereSessionsCanWrite) {
+  CheckScene scene = CheckScene::OnPrimary();
+  EXPECT_EQ(CodeIn(scene, "read-write"), 200) << "not known";
+  scene.node().read_only = false;
+  EXPECT_EQ(CodeIn(scene, "read-write"), 200);
+  scene.node().read_only = true;
+  EXPECT_EQ(Examine(scene.world(), ReadLine("read-write")).complaint, Complaint::kReadOnly);
+  EXPECT_EQ(CodeIn(scene, "read-write"), 503);
+  EXPECT_EQ(AgentReply(scene.world(), "read-write"), "down # read only");
+  for (const char* path : {"", "primary", "master", "leader", "read-only", "health", "readiness"}) {
+    EXPECT_EQ(CodeIn(scene, path), 200) << path;
+  }
+  EXPECT_EQ(AgentReply(scene.world(), "agent?role=primary"), "up");
+  CheckScene standby = CheckScene::OnReplica();
+  standby.node().read_only = true;
+  EXPECT_EQ(Examine(standby.world(), ReadLine("read-write")).complaint, Complaint::kIsReplica);
+  EXPECT_EQ(CodeIn(standby, "replica"), 200) << "it reads as well as any";
 }
 
 TEST(CheckParameters, ThePrimaryFamilyTakesNone) {
@@ -585,15 +616,15 @@ TEST(CheckHttp, PipelinedRequestsAreAnsweredInOrder) {
 
 TEST(CheckHttp, ALineIsAnsweredByTheAgent) {
   CheckScene scene = CheckScene::OnPrimary();
-  EXPECT_EQ(Talk(scene, "primary\n"), "up ready 100%\n");
-  EXPECT_EQ(Talk(scene, "\r\n"), "up ready 100%\n");
+  EXPECT_EQ(Talk(scene, "primary\n"), "up\n");
+  EXPECT_EQ(Talk(scene, "\r\n"), "up\n");
   EXPECT_EQ(Talk(scene, "replica\r\n"), "down # primary\n");
 }
 
 TEST(CheckHttp, SeesTheWorldAsItIsAtEachRequest) {
   CheckScene scene = CheckScene::OnReplica();
   Traffic traffic;
-  Check check(scene.world(), kNoPageSources, "1.0.0", traffic);
+  Check check(scene.world(), kNoPageSources, "1.0.0", traffic, 0);
   EXPECT_EQ(StatusOf(AskAgain(check, "/primary")), "503");
   scene.node().state = NodeState::kPrimary;
   EXPECT_EQ(StatusOf(AskAgain(check, "/primary")), "200");
@@ -605,7 +636,7 @@ TEST(CheckHttp, SeesTheWorldAsItIsAtEachRequest) {
 TEST(CheckHttp, TellsOfTheHostsAsTheLatestSnapshotDoes) {
   CheckScene scene = CheckScene::OnReplica();
   Traffic traffic;
-  Check check(scene.world(), kNoPageSources, "1.0.0", traffic);
+  Check check(scene.world(), kNoPageSources, "1.0.0", traffic, 0);
   const std::string cluster = AskAgain(check, "/cluster");
   const std::string up = "pg_status_host_up{host=\"b\"} 1\n";
   EXPECT_NE(cluster.find("\"streaming\""), std::string::npos);
@@ -668,7 +699,7 @@ TEST(CheckPage, ItsDataIsWaitedFor) {
   CheckScene scene = CheckScene::OnPrimary();
   scene.world().generation = 7;
   Traffic traffic;
-  Check check(scene.world(), kNoPageSources, "1.0.0", traffic);
+  Check check(scene.world(), kNoPageSources, "1.0.0", traffic, 0);
   const std::string request = "GET /ui/data?wait=2&generation=7 HTTP/1.1\r\nHost: x\r\n\r\n";
   Client client(check, ClientLimits{}, CheckScene::kNow);
   client.Receive(request, CheckScene::kNow);
@@ -715,13 +746,13 @@ TEST(CheckPage, WhatIsWrongIsNamed) {
   EXPECT_EQ(CodeIn(scene, "/ui/data?since=x"), 400);
   EXPECT_EQ(CodeIn(scene, "/ui"), 200);
   EXPECT_EQ(Talk(scene, "ui/data?since=x\n"), "fail # Invalid since\n");
-  EXPECT_EQ(Talk(scene, "ui\n"), "up ready 100%\n");
+  EXPECT_EQ(Talk(scene, "ui\n"), "up\n");
 }
 
 TEST(CheckHttp, CountsItsAnswers) {
   CheckScene scene = CheckScene::OnReplica();
   Traffic traffic;
-  Check check(scene.world(), kNoPageSources, "1.0.0", traffic);
+  Check check(scene.world(), kNoPageSources, "1.0.0", traffic, 0);
   for (const char* request :
        {"GET /replica HTTP/1.0\r\n\r\n", "HEAD /replica?lag=1 HTTP/1.0\r\n\r\n", "replica\n",
         "GET /primary HTTP/1.0\r\n\r\n", "GET /x HTTP/1.0\r\n\r\n",
@@ -759,7 +790,7 @@ TEST(CheckCode, ThePathMayLackItsSlash) {
 
 TEST(AgentReply, IsTheLineWithoutItsEnd) {
   CheckScene scene = CheckScene::OnReplica();
-  EXPECT_EQ(AgentReply(scene.world(), "/agent?role=replica"), "up ready 100%");
+  EXPECT_EQ(AgentReply(scene.world(), "/agent?role=replica"), "up");
   EXPECT_EQ(AgentReply(scene.world(), "primary"), "down # replica");
   EXPECT_EQ(AgentReply(scene.world(), "a\nb"), "fail # Bad request");
   EXPECT_EQ(AgentReply(scene.world(), std::string(2000, 'x')), "fail # Bad request");
@@ -968,8 +999,7 @@ TEST(CheckFence, HearsWhatItIsTold) {
     const bool fenced = c.cause != PGST_FENCE_NONE;
     EXPECT_EQ(scene.node().state, fenced ? NodeState::kFenced : NodeState::kPrimary) << c.situation;
     EXPECT_EQ(OwnFenceCause(scene.world()), c.cause) << c.situation;
-    EXPECT_EQ(AgentReply(scene.world(), "agent"), fenced ? "down # fenced" : "up ready 100%")
-        << c.situation;
+    EXPECT_EQ(AgentReply(scene.world(), "agent"), fenced ? "down # fenced" : "up") << c.situation;
     CheckScene off = CheckScene::OnPrimary();
     c.change(off);
     off.SeeVoters(c.voters, c.voters, false);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,15 @@ TEST(HostTable, ShowsWhoseHistoryHasLost) {
             "b     standby  diverged     ?            ?  0/F4240         3  async  -\n"
             "c     primary  up        0 ms          0 B  0/F4240         3  async  -         "
             "superseded\n");
+}
+
+TEST(HostTable, ShowsAPrimaryThatTakesNoWrites) {
+  CheckScene scene = CheckScene::OnPrimary();
+  for (std::uint32_t i = 0; i < 2; ++i) scene.host(i).has_read_only = scene.host(i).read_only = 1;
+  const std::string table = Table(scene);
+  EXPECT_NE(table.find("this server; new sessions are read only\n"), std::string::npos) << table;
+  EXPECT_EQ(table.find("new sessions"), table.rfind("new sessions"))
+      << "of a standby it is no news";
 }
 
 TEST(HostTable, WithoutNewsOnlyNamesAndOrdersAreTold) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "answer/agent_memory.hpp"
 #include "answer/check.hpp"
 #include "answer/health.hpp"
 #include "answer/host_json.hpp"
@@ -20,7 +21,8 @@ int Code(CheckScene& scene, std::string_view path) {
 }
 
 std::string Reply(CheckScene& scene, std::string_view command) {
-  return AgentLine(scene.world(), ReadLine(command));
+  AgentMemory memory(0);
+  return AgentLine(scene.world(), ReadLine(command), memory);
 }
 
 bool Has(const std::string& text, std::string_view part) {
@@ -56,7 +58,7 @@ TEST(Maintenance, OfAPrimaryLeavesItItsWritesUnlessForced) {
   CheckScene scene = CheckScene::OnPrimary();
   PgstOrder& order = scene.Detach("a", "");
   for (const std::string_view path : kWritePaths) EXPECT_EQ(Code(scene, path), 200) << path;
-  EXPECT_EQ(Reply(scene, "agent?role=primary"), "up ready 100%\n");
+  EXPECT_EQ(Reply(scene, "agent?role=primary"), "up\n");
   EXPECT_EQ(Reply(scene, "agent?role=any"), "up maint # maintenance\n");
   EXPECT_EQ(Reply(scene, "agent?role=replica&primary_weight=5"), "up maint # maintenance\n");
   order.forced = 1;

@@ -321,6 +321,18 @@ TEST(Metrics, SaysWhoseHistoryHasLost) {
   EXPECT_EQ(ValueOf(scene, "host_diverged{host=\"b\"}"), "none");
 }
 
+TEST(Metrics, TellWhereSessionsAreReadOnly) {
+  CheckScene scene = CheckScene::OnPrimary();
+  EXPECT_EQ(ValueOf(scene, "local_read_only"), "none") << "not known";
+  EXPECT_EQ(ValueOf(scene, "host_read_only{host=\"a\"}"), "none");
+  scene.node().read_only = true;
+  scene.host(0).has_read_only = scene.host(0).read_only = 1;
+  scene.host(1).has_read_only = 1;
+  EXPECT_EQ(ValueOf(scene, "local_read_only"), "1");
+  EXPECT_EQ(ValueOf(scene, "host_read_only{host=\"a\"}"), "1");
+  EXPECT_EQ(ValueOf(scene, "host_read_only{host=\"b\"}"), "0");
+}
+
 TEST(Metrics, LabelValuesAreEscaped) {
   CheckScene scene = CheckScene::OnPrimary();
   CopyFixedText(scene.host(0).dc, "a\"b\\c");

@@ -50,7 +50,7 @@ TEST(NodeJson, OfAPrimary) {
       R"("patroni":{"version":"1.0.0","scope":"main","name":"a"},)"
       R"("pg_status":{"version":"1.0.0","lag_bytes":0,"lag_ms":0,"primary":"a",)"
       R"("primary_reason":null,"split_brain":false,"diverged":false,"quorum":null,)"
-      R"("fenced":false,"fence_cause":null,"maintenance":false,"maintenance_reason":null,"polled_ms":250}})");
+      R"("fenced":false,"fence_cause":null,"read_only":null,"maintenance":false,"maintenance_reason":null,"polled_ms":250}})");
 }
 
 TEST(NodeJson, OfAReplica) {
@@ -68,7 +68,7 @@ TEST(NodeJson, OfAReplica) {
       R"("patroni":{"version":"1.0.0","scope":"main","name":"b"},)"
       R"("pg_status":{"version":"1.0.0","lag_bytes":24,"lag_ms":7,"primary":"a",)"
       R"("primary_reason":null,"split_brain":false,"diverged":false,"quorum":null,)"
-      R"("fenced":false,"fence_cause":null,"maintenance":false,"maintenance_reason":null,"polled_ms":250}})");
+      R"("fenced":false,"fence_cause":null,"read_only":null,"maintenance":false,"maintenance_reason":null,"polled_ms":250}})");
 }
 
 TEST(NodeJson, ListsWhoStreamsFromThisNode) {

@@ -52,6 +52,30 @@ TEST(Changes, FirstAnswers) {
             Lines({"host \"a:5432\" is up: primary, timeline 1", "primary is \"a:5432\""}));
 }
 
+TEST(Changes, TwoEntriesForOneServerAreToldOfOnce) {
+  ToldScene scene(3);
+  Facts first = Primary(1, 100);
+  scene.After(0, first, 1000);
+  scene.After(1, Standby(1, 100), 1000);
+  EXPECT_EQ(scene.After(2, first, 1000),
+            Lines({"host \"c:5432\" is up: primary, timeline 1",
+                   "hosts \"a:5432\" and \"c:5432\" are the same server"}));
+  EXPECT_EQ(scene.told[1].level, LogLine::Level::kWarning);
+  EXPECT_EQ(scene.told[1].hint, "Name each server once in pg_status.hosts.");
+  EXPECT_EQ(scene.After(2, first, 2000), Lines());
+  scene.AfterFailure(2, 3000);
+  EXPECT_EQ(scene.After(2, first, 3100),
+            Lines({"host \"c:5432\" is up again after 1 failure: primary, timeline 1"}))
+      << "it was told";
+  scene.AfterFailure(0, 4000);
+  EXPECT_EQ(scene.After(2, first, 4100), Lines());
+  EXPECT_EQ(scene.After(0, first, 4200),
+            Lines({"host \"a:5432\" is up again after 1 failure: primary, timeline 1"}));
+  // The address moves to the standby.
+  const Lines moved = scene.After(2, Standby(1, 100), 5000);
+  EXPECT_EQ(moved.back(), "hosts \"b:5432\" and \"c:5432\" are the same server");
+}
+
 TEST(Changes, UnknownTimelineIsNotCalledZero) {
   ToldScene scene(1);
   EXPECT_EQ(scene.After(0, Primary(0, 100), 1000),

@@ -74,7 +74,8 @@ class ConversationsTest : public testing::Test {
   DrainQueue drain;
   Traffic traffic;
   int turns = 0;
-  Conversations conversations{loop, drain, traffic, [this](MonoUs) { ++turns; }, [] {}, [] {}};
+  Conversations conversations{
+      loop, drain, traffic, [this](MonoUs) { ++turns; }, [](const IpAddress&) {}, [] {}};
   std::vector<int> clients;
 };
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -66,6 +67,9 @@ HostVerdict Standby(Liveness liveness = Liveness::kUp) {
   receiver.details_known = true;
   receiver.streaming = true;
   verdict.facts->receiver = receiver;
+  ServerFacts inside;
+  inside.read_only = true;
+  verdict.facts->inside = std::make_shared<const ServerFacts>(inside);
   verdict.lag.ms = 12;
   verdict.lag.bytes = 0x1000;
   verdict.sync_by_time = true;
@@ -153,6 +157,8 @@ TEST(BuildSnapshot, StandbyThatIsUpOrSuspectIsDescribedInFull) {
     EXPECT_EQ(host.sync_by_bytes, 1);
     EXPECT_EQ(host.has_lsn, 1);
     EXPECT_EQ(host.lsn, 0x4000u);
+    EXPECT_EQ(host.has_read_only, 1);
+    EXPECT_EQ(host.read_only, 1);
     EXPECT_EQ(host.has_replay_paused, 1);
     EXPECT_EQ(host.replay_paused, 1);
     EXPECT_EQ(host.has_streaming, 1);
@@ -184,6 +190,7 @@ TEST(BuildSnapshot, HostThatIsDownKeepsItsIdentityAndNothingThatAges) {
   EXPECT_EQ(host.lag_ms + host.lag_bytes + host.lsn, 0u);
   EXPECT_EQ(host.sync_by_time + host.sync_by_bytes, 0);
   EXPECT_EQ(host.has_replay_paused + host.has_streaming + host.has_sync_priority, 0);
+  EXPECT_EQ(host.has_read_only, 0);
   EXPECT_STREQ(host.replication_state, "");
   EXPECT_STREQ(host.sync_state, "");
   EXPECT_STREQ(host.upstream, "");
