@@ -9,14 +9,15 @@ ensure_debootstrap() {
 }
 
 # ensure_chroot FOLDER "SUITE [ADDED]" PINNED: makes a minimal Debian there, unless there is a whole one. Of the suite
-# ADDED only the binary packages of the source package PINNED are taken.
+# ADDED only the binary packages of the source package PINNED are taken, where SUITE has no newer ones.
 ensure_chroot() {
     local root=$1 mirror
-    [ -e "$root/complete" ] && return
     mirror=$(debian_mirror)
     [ -n "$mirror" ] || { echo "apt on this machine names no mirror" >&2; return 1; }
-    rm -rf --one-file-system "$root"
     # shellcheck disable=SC2086 # the suites are words
+    [ ! -e "$root/complete" ] || { configure_apt "$root" "$mirror" "$3" $2; return; }
+    rm -rf --one-file-system "$root"
+    # shellcheck disable=SC2086
     bootstrap "$root" "$mirror" $2 && configure_apt "$root" "$mirror" "$3" $2 &&
         printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts" && touch "$root/complete"
 }
@@ -34,13 +35,14 @@ bootstrap() {
     unshare --mount --pid --fork --kill-child debootstrap --variant=minbase "$3" "$1" "$2" "$script"
 }
 
-# configure_apt FOLDER MIRROR PINNED SUITE [ADDED]: the index of a suite that is not released may count as too old.
+# configure_apt FOLDER MIRROR PINNED SUITE [ADDED]: the index of a suite that is not released may count as too old. With a
+# priority above that of SUITE, 500, an older version would win.
 configure_apt() {
     local root=$1 mirror=$2 pinned=$3 added=${5:-}
     echo 'Acquire::Check-Valid-Until "false";' >"$root/etc/apt/apt.conf.d/check-valid-until" || return
     [ -n "$added" ] || return 0
     echo "deb $mirror $added main" >"$root/etc/apt/sources.list.d/$added.list" &&
-        printf 'Package: src:%s\nPin: release a=%s\nPin-Priority: 990\n' "$pinned" "$added" \
+        printf 'Package: src:%s\nPin: release a=%s\nPin-Priority: 500\n' "$pinned" "$added" \
             >"$root/etc/apt/preferences.d/$added"
 }
 

@@ -12,7 +12,7 @@
 prepare_environment() {
     local name
     for name in ${!PG@}; do
-        case $name in PGVERSION | PG_*) ;; *) unset "$name" ;; esac
+        case $name in PGVERSION | PG_* | PGST_*) ;; *) unset "$name" ;; esac
     done
     unset MAKEFLAGS MAKELEVEL MFLAGS CDPATH
     export LC_ALL=C.UTF-8

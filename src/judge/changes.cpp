@@ -103,6 +103,21 @@ void DescribeHidden(const HostVerdict& before, const HostVerdict& after, const s
        "Grant pg_monitor to the role that pg_status connects as."});
 }
 
+// Once, though each new connection brings it again, with other numbers in its detail.
+void DescribeWarnings(const HostVerdict& before, const HostVerdict& after, const std::string& name,
+                      std::vector<LogLine>& lines) {
+  if (!after.facts) return;
+  for (const LoginWarning& warning : after.facts->warnings) {
+    const auto is_same = [&](const LoginWarning& other) { return other.text == warning.text; };
+    const bool known = before.facts && std::any_of(before.facts->warnings.begin(),
+                                                   before.facts->warnings.end(), is_same);
+    if (known) continue;
+    lines.push_back({Level::kWarning,
+                     fmt::format("host \"{}\" warns at the login: {}", name, warning.text),
+                     warning.detail, ""});
+  }
+}
+
 // Those who claim to be the primary and are not named, while nobody is.
 std::string Withheld(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries) {
   return cluster.primary || !cluster.ready ? "" : ClaimantNames(cluster, entries);
@@ -233,6 +248,7 @@ std::vector<LogLine> DescribeChanges(const ClusterVerdict& before, const Cluster
     DescribeRole(was, is, entries[i].name, lines);
     DescribeForeign(was, is, entries[i].name, after.system_identifier, lines);
     DescribeHidden(was, is, entries[i].name, lines);
+    DescribeWarnings(was, is, entries[i].name, lines);
     DescribeDivergence(was, is, entries[i].name, lines);
     DescribeAlias(was, is, entries[i].name, lines);
   }

@@ -149,6 +149,15 @@ Outcome OutcomeOfError(const PGresult* error) {
   return Outcome::kRejected;
 }
 
+// The question names a table, a column or a function that is not there.
+bool IsOfAbsence(const PGresult* error) {
+  const char* state = PQresultErrorField(error, PG_DIAG_SQLSTATE);
+  const char* severity = PQresultErrorField(error, PG_DIAG_SEVERITY_NONLOCALIZED);
+  if (state == nullptr || severity == nullptr || std::strcmp(severity, "ERROR") != 0) return false;
+  const auto is = [state](const char* other) { return std::strcmp(state, other) == 0; };
+  return is("42P01") || is("42703") || is("42883");
+}
+
 // The rows of one answer, gathered in single-row mode so that their number is bounded.
 class GatheredRows : public Rows {
  public:
@@ -204,6 +213,7 @@ class LibpqLink : public Link {
   }
   std::string peer_address() const override;
   const LinkFailure& failure() const override { return failure_; }
+  std::vector<LoginWarning> warnings() const override { return warnings_; }
 
  private:
   LinkStep Failed(Outcome outcome, std::string error);
@@ -214,6 +224,7 @@ class LibpqLink : public Link {
   bool IsAgainstPreparing(const PGresult* error) const;
   static void OnNotice(void* link, const PGresult* notice);
   void NoteLastWords(const PGresult* error);
+  void NoteWarning(const PGresult* notice);
   void DropNotifications();
   LinkStep TakeResult(QueryResult result);
 
@@ -228,12 +239,12 @@ class LibpqLink : public Link {
   bool cancelled_ = false;  // the query was; what belongs to it is still to be read
   std::string last_words_;  // of the server before it ended the connection; "" none
   Outcome last_outcome_ = Outcome::kClosed;
+  std::vector<LoginWarning> warnings_;
   std::string authentication_;  // what the server said last while we log in, for AsksTooMuch
 };
 
 LinkStep LibpqLink::Failed(Outcome outcome, std::string error) {
-  failure_.outcome = outcome;
-  failure_.error = std::move(error);
+  failure_ = {outcome, std::move(error)};
   return LinkStep::kFailed;
 }
 
@@ -265,8 +276,9 @@ LinkStep LibpqLink::Ended() {
 void LibpqLink::OnNotice(void* link, const PGresult* notice) {
   try {
     const char* severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
-    if (severity == nullptr || std::strcmp(severity, "FATAL") != 0) return;
-    static_cast<LibpqLink*>(link)->NoteLastWords(notice);
+    if (severity == nullptr) return;
+    if (std::strcmp(severity, "FATAL") == 0) static_cast<LibpqLink*>(link)->NoteLastWords(notice);
+    if (std::strcmp(severity, "WARNING") == 0) static_cast<LibpqLink*>(link)->NoteWarning(notice);
   } catch (const std::bad_alloc&) {
   }
 }
@@ -275,6 +287,15 @@ void LibpqLink::NoteLastWords(const PGresult* error) {
   if (PQresultErrorField(error, PG_DIAG_SQLSTATE) == nullptr) return;  // libpq's own
   last_words_ = ErrorText(error);
   last_outcome_ = OutcomeOfError(error);
+}
+
+// While it lets us in: that a password will expire soon (PostgreSQL 19), or that something is wrong
+// with the database.
+void LibpqLink::NoteWarning(const PGresult* notice) {
+  const bool let_in = PQstatus(connection_.get()) == CONNECTION_OK;
+  if (let_in || warnings_.size() >= kMaxLoginWarnings) return;
+  const char* detail = PQresultErrorField(notice, PG_DIAG_MESSAGE_DETAIL);
+  warnings_.push_back({ErrorText(notice), detail != nullptr ? FirstLine(detail) : ""});
 }
 
 // A new descriptor has the lowest number that is free, so one with a high number tells that nearly
@@ -425,7 +446,7 @@ LinkStep LibpqLink::Read() {
     if (!result) return cancelled_ ? LinkStep::kFailed : LinkStep::kDone;
     const LinkStep step = TakeResult(std::move(result));
     if (step != LinkStep::kFailed) continue;
-    if (failure_.outcome != Outcome::kCancelled) return step;
+    if (failure_.outcome != Outcome::kCancelled && !failure_.absent) return step;
     cancelled_ = true;
   }
   return LinkStep::kWantRead;
@@ -447,7 +468,9 @@ LinkStep LibpqLink::TakeResult(QueryResult result) {
       return LinkStep::kWantRead;
     case PGRES_FATAL_ERROR:
       if (!IsAgainstPreparing(result.get())) {
-        return Failed(OutcomeOfError(result.get()), ErrorText(result.get()));
+        Failed(OutcomeOfError(result.get()), ErrorText(result.get()));
+        failure_.absent = IsOfAbsence(result.get());
+        return LinkStep::kFailed;
       }
       manner_ = Manner::kPlainForGood;
       return Failed(Outcome::kCancelled, ErrorText(result.get()));
@@ -511,6 +534,7 @@ void LibpqLink::Close() {
   rows_.Clear();
   authentication_.clear();
   last_words_.clear();
+  warnings_.clear();
   manner_ = Manner::kPlain;
   connection_.reset();
 }

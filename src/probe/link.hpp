@@ -30,7 +30,11 @@ enum class LinkStep : std::uint8_t { kWantRead, kWantWrite, kDone, kFailed };
 struct LinkFailure {
   Outcome outcome = Outcome::kClosed;
   std::string error;
+  bool absent = false;  // the question names what is not there, and the session goes on
 };
+
+// Of more that a server says at the login the rest is dropped.
+inline constexpr std::size_t kMaxLoginWarnings = 4;
 
 // The rows of an answer. Cells are valid until the next call on the link.
 class Rows {
@@ -52,8 +56,8 @@ class Link {
   virtual LinkStep Connect() = 0;
 
   // Sends a query, the same one each time, then Flush() until kDone, then Read() until kDone:
-  // Answer() has the rows. After a failure the connection is of no use, but for kCancelled: then
-  // the query may be sent again.
+  // Answer() has the rows. After a failure the connection is of no use, but for kCancelled, when
+  // the query may be sent again, and for what is absent, when another may be.
   virtual LinkStep Ask(std::string_view query) = 0;
   virtual LinkStep Flush() = 0;
   virtual LinkStep Read() = 0;
@@ -83,6 +87,7 @@ class Link {
   virtual int server_version() const = 0;
   virtual std::string peer_address() const = 0;  // numeric; "" for a socket
   virtual const LinkFailure& failure() const = 0;
+  virtual std::vector<LoginWarning> warnings() const { return {}; }
 };
 
 }  // namespace pg_status

@@ -42,6 +42,12 @@ struct WalReceiver {
   std::optional<Lsn> latest_end_lsn;  // the sender's newest position as it told it
 };
 
+// What a server said with a WARNING while it let us in, in its own language.
+struct LoginWarning {
+  std::string text;
+  std::string detail;  // "" none
+};
+
 struct Facts {
   bool in_recovery = false;
   std::uint64_t system_identifier = 0;
@@ -67,6 +73,7 @@ struct Facts {
   std::shared_ptr<const ServerFacts> inside;  // told by its own pg_status; null: it tells nothing
   bool details_hidden =
       false;  // something above is missing because the role is not a member of pg_monitor
+  std::vector<LoginWarning> warnings;  // of the connection that answered; kMaxLoginWarnings
 };
 
 enum class Outcome : std::uint8_t {

@@ -229,7 +229,13 @@ void PeerProbe::StartAsking(MonoUs now) {
   // Taken before the query goes out: what the host tells is at least as new as this.
   current_.asked = now;
   current_.peer_address = link_->peer_address();
-  AdvanceAsking(now, link_->Ask(ProbeQuery()));
+  AdvanceAsking(now, link_->Ask(ProbeQuery(AsksRecovery())));
+}
+
+// A pooler may tell the version of another server than the one that answers.
+bool PeerProbe::AsksRecovery() const {
+  const int version = link_->server_version();
+  return version >= kRecoveryViewFrom && version != version_without_view_;
 }
 
 void PeerProbe::AdvanceAsking(MonoUs now, LinkStep step) {
@@ -238,6 +244,11 @@ void PeerProbe::AdvanceAsking(MonoUs now, LinkStep step) {
     const LinkFailure failure = link_->failure();
     if (failure.outcome == Outcome::kCancelled && repeats_ < kMaxRepeats) {
       ++repeats_;
+      StartAsking(now);
+      return;
+    }
+    if (failure.absent && AsksRecovery()) {
+      version_without_view_ = link_->server_version();
       StartAsking(now);
       return;
     }
@@ -267,6 +278,7 @@ void PeerProbe::FinishReading(MonoUs now) {
   }
   current_.outcome = Outcome::kOk;
   current_.facts = std::move(facts.value());
+  current_.facts.warnings = link_->warnings();
   // A smart shutdown waits until the last session has ended. Ours must not be the one.
   const bool is_kept = keep_ && !current_.facts.stopping;
   if (!is_kept) {

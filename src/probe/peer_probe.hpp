@@ -90,6 +90,7 @@ class PeerProbe {
   void Open(MonoUs now);
   void AdvanceConnecting(MonoUs now, LinkStep step);
   void StartAsking(MonoUs now);
+  bool AsksRecovery() const;
   void AdvanceAsking(MonoUs now, LinkStep step);
   void FinishReading(MonoUs now);
   void Fail(MonoUs now, Outcome outcome, const std::string& error);
@@ -116,6 +117,8 @@ class PeerProbe {
   bool keep_ = true;       // the connection, between two probes
   int resting_wakes_ = 0;  // since the last probe
   int repeats_ = 0;        // of the query, in this probe
+  // Of a server that does not know the view although its version says so: somebody stands between.
+  int version_without_view_ = 0;
   // A session that did not answer in time and is waited for by the next probe: where that stands.
   State stalled_ = State::kResting;  // kResting: there is none
   LinkStep stalled_step_ = LinkStep::kDone;

@@ -51,6 +51,7 @@ enum Column : std::size_t {
   kSenderState,
   kSenderSyncState,
   kSenderSyncPriority,
+  kReplayTimeline,
   kBackendPid,
   kColumnCount
 };
@@ -61,7 +62,8 @@ enum Column : std::size_t {
 //
 // The timeline: a primary writes the one that its current WAL file's name begins with. A standby
 // has no function for it; the control file's are the newest it has certainly reached, its WAL
-// receiver knows better when the role may see it, and pg_status there knows it for certain.
+// receiver knows better when the role may see it, and pg_status there knows it for certain. So does
+// pg_stat_recovery of PostgreSQL 19, when the role may see that.
 //
 // pg_status.node_state is the peer's own pg_status speaking; NULL when it is not loaded there.
 //
@@ -71,7 +73,7 @@ enum Column : std::size_t {
 // pg_backend_pid tells whether the session is ours, or a pooler's that many share.
 //
 // The walsenders' query has a LIMIT so that the answer stays bounded.
-constexpr std::string_view kQuery =
+constexpr std::string_view kColumns =
     "SELECT f.in_recovery,"
     " cs.system_identifier,"
     " CASE WHEN f.in_recovery"
@@ -94,7 +96,11 @@ constexpr std::string_view kQuery =
     " CASE WHEN COALESCE(s.ordinal, 1) OPERATOR(pg_catalog.=) 1"
     "      THEN pg_catalog.current_setting('pg_status.facts', true) END,"
     " s.pid, s.usename, s.application_name, pg_catalog.host(s.client_addr), s.state, s.sync_state,"
-    " s.sync_priority, pg_catalog.pg_backend_pid()"
+    " s.sync_priority, ";
+constexpr std::string_view kOfRecovery = "v.last_replayed_tli";
+constexpr std::string_view kNotOfRecovery = "NULL";
+constexpr std::string_view kSources =
+    ", pg_catalog.pg_backend_pid()"
     " FROM (SELECT pg_catalog.pg_is_in_recovery() AS in_recovery OFFSET 0) f"
     " CROSS JOIN pg_catalog.pg_control_system() cs"
     " CROSS JOIN pg_catalog.pg_control_checkpoint() cc"
@@ -102,6 +108,7 @@ constexpr std::string_view kQuery =
     " LEFT JOIN pg_catalog.pg_stat_wal_receiver w ON true"
     " LEFT JOIN (SELECT r.*, pg_catalog.row_number() OVER () AS ordinal"
     "            FROM pg_catalog.pg_stat_replication r LIMIT 1000) s ON true";
+constexpr std::string_view kSourceOfRecovery = " LEFT JOIN pg_catalog.pg_stat_recovery v ON true";
 
 constexpr std::uint64_t kMaxProcess = std::numeric_limits<int>::max();
 
@@ -261,6 +268,10 @@ void ReadStandby(RowReader& row, Facts& facts) {
   if (facts.receiver && facts.receiver->timeline > facts.timeline) {
     facts.timeline = facts.receiver->timeline;
   }
+  // Not the receiver's: what that has received may not be replayed yet.
+  const auto replayed = row.Number(kReplayTimeline, kMaxTimeline, "timeline");
+  facts.timeline_exact = replayed.value_or(0) != 0;
+  if (facts.timeline_exact) facts.timeline = static_cast<std::uint32_t>(*replayed);
   if (facts.inside) ApplyInside(*facts.inside, facts.receiver);
   facts.details_hidden = facts.receiver && !facts.receiver->details_known;
   // A receiver begins anew at the beginning of a segment, which was replayed long ago.
@@ -295,7 +306,12 @@ std::string ReadSenders(const Rows& rows, Facts& facts) {
 
 }  // namespace
 
-std::string_view ProbeQuery() { return kQuery; }
+std::string ProbeQuery(bool asks_recovery) {
+  std::string query(kColumns);
+  query.append(asks_recovery ? kOfRecovery : kNotOfRecovery).append(kSources);
+  if (asks_recovery) query.append(kSourceOfRecovery);
+  return query;
+}
 
 std::optional<int> AnsweringProcess(const Rows& rows) {
   const auto cell = rows.Cell(0, kBackendPid);
@@ -341,7 +357,8 @@ Result<Facts> ParseReply(const Rows& rows, int server_version) {
     facts.timeline = row.TimelineOfWalFile(kWalFile, "WAL file name").value_or(0);
     if (!facts.write_lsn) return Error{"the answer has no usable write position"};
   }
-  facts.timeline_exact = !facts.in_recovery || (facts.inside && facts.inside->timeline != 0) ||
+  facts.timeline_exact = facts.timeline_exact || !facts.in_recovery ||
+                         (facts.inside && facts.inside->timeline != 0) ||
                          (facts.receiver && facts.receiver->timeline != 0);
   if (facts.inside && facts.inside->timeline != 0) facts.timeline = facts.inside->timeline;
   if (!row.complaint().empty()) return Error{row.complaint()};

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <optional>
-#include <string_view>
+#include <string>
 
 #include "base/result.hpp"
 #include "probe/link.hpp"
@@ -12,10 +12,15 @@
 
 namespace pg_status {
 
-// One statement, one round trip; runs on PostgreSQL 13 to 18, on primaries and standbys, for any
+// One statement, one round trip; runs on PostgreSQL 12 to 19, on primaries and standbys, for any
 // role that can log in. Every function and view is qualified with pg_catalog, so that no
 // search_path can redirect it; it sets nothing.
-std::string_view ProbeQuery();
+//
+// asks_recovery: with what pg_stat_recovery tells of a standby, which is there from
+// kRecoveryViewFrom on.
+std::string ProbeQuery(bool asks_recovery = false);
+
+inline constexpr int kRecoveryViewFrom = 190000;
 
 // Facts from the rows of ProbeQuery's answer, or what is wrong with them. Text from the peer is
 // hostile: numbers are checked, texts are cut, more rows than kMaxSenders are left out.

@@ -242,6 +242,31 @@ TEST(Changes, HiddenDetailsAreToldOnceWithTheCure) {
   }
 }
 
+TEST(Changes, WarningsOfTheLoginAreToldOnce) {
+  ToldScene scene(1);
+  Facts facts = Primary(1, 100);
+  facts.warnings = {{"role password will expire soon", "In 2 days."}};
+  EXPECT_EQ(scene.After(0, facts, 1000).size(), 3U);
+  EXPECT_EQ(scene.told[1].message,
+            "host \"a:5432\" warns at the login: role password will expire soon");
+  EXPECT_EQ(scene.told[1].detail, "In 2 days.");
+  EXPECT_EQ(scene.told[1].level, LogLine::Level::kWarning);
+  facts.warnings[0].detail = "In 1 day.";
+  EXPECT_EQ(scene.After(0, facts, 2000), Lines()) << "a new connection, which brings it again";
+  for (int ms : {2100, 2200, 2300}) scene.AfterFailure(0, ms);
+  for (const std::string& line : scene.After(0, facts, 3000)) {
+    EXPECT_EQ(line.find("warns"), std::string::npos) << line;
+  }
+  facts.warnings.push_back({"database has a collation version mismatch", ""});
+  EXPECT_EQ(
+      scene.After(0, facts, 4000),
+      Lines({"host \"a:5432\" warns at the login: database has a collation version mismatch"}));
+  facts.warnings.clear();
+  EXPECT_EQ(scene.After(0, facts, 5000), Lines());
+  facts.warnings = {{"role password will expire soon", "In 6 days."}};
+  EXPECT_EQ(scene.After(0, facts, 6000).size(), 1U) << "it was over, and is there again";
+}
+
 TEST(Changes, OnlySplitBrainAndForeignHostsAreWarnings) {
   ToldScene scene(2);
   std::vector<LogLine> all;

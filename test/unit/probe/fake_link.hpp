@@ -24,6 +24,7 @@ struct LinkScript {
   std::deque<LinkFailure> failures;
   std::vector<Cells> answer{PrimaryCells()};
   int server_version = 150020;
+  std::vector<LoginWarning> warnings;
   bool holds_session = false;
   std::string without_memory;  // the call that gets none, once
 
@@ -91,6 +92,9 @@ class FakeLink : public Link {
   int server_version() const override { return open_ ? script_.server_version : 0; }
   std::string peer_address() const override { return open_ ? "192.0.2.1" : ""; }
   const LinkFailure& failure() const override { return failure_; }
+  std::vector<LoginWarning> warnings() const override {
+    return open_ ? script_.warnings : std::vector<LoginWarning>();
+  }
 
  private:
   void SetOpen(bool open) {

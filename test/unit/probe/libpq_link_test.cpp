@@ -564,6 +564,56 @@ TEST_F(LibpqLinkTest, NoticesWhileConnectingAreNotPrinted) {
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
+TEST_F(LibpqLinkTest, WarningsOfTheLoginAreKept) {
+  const std::string expires = LoginWarningResponse(
+      "role password will expire soon", "The password for role \"m\" will expire.\nNow.");
+  server_.on_startup = [&](ScriptedServer::Session& session) {
+    std::string all = AuthenticationOk() + NoticeResponse("welcome") + expires;
+    for (int i = 0; i < 1000; ++i) all += LoginWarningResponse(std::string(3000, 'x'), "");
+    session.Send(session.number == 0 ? all + ReadyForQuery()
+                                     : AuthenticationOk() + ReadyForQuery());
+  };
+  client_.Open(Here());
+  ASSERT_EQ(Ended(), Stage::kDone);
+  std::vector<LoginWarning> warnings = client_.link().warnings();
+  ASSERT_EQ(warnings.size(), kMaxLoginWarnings);
+  EXPECT_EQ(warnings[0].text, "role password will expire soon");
+  EXPECT_EQ(warnings[0].detail, "The password for role \"m\" will expire.");
+  EXPECT_EQ(warnings[1].text.size(), 500u);
+  EXPECT_EQ(warnings[1].detail, "");
+
+  client_.Open(Here());
+  ASSERT_EQ(Ended(), Stage::kDone);
+  EXPECT_TRUE(client_.link().warnings().empty()) << "those were of the connection before";
+}
+
+TEST_F(LibpqLinkTest, WarningsOfALaterTimeAreNotOfTheLogin) {
+  const std::string late = LoginWarningResponse("there is no transaction in progress", "");
+  EXPECT_EQ(Asked(late + Answer(PrimaryCells()) + late), Stage::kDone);
+  EXPECT_TRUE(client_.link().warnings().empty());
+}
+
+TEST_F(LibpqLinkTest, WhatTheServerDoesNotHaveIsToldApart) {
+  for (const char* state : {"42P01", "42703", "42883"}) {
+    SCOPED_TRACE(state);
+    ASSERT_EQ(Asked(ErrorResponse("ERROR", state, "no such thing") + ReadyForQuery()),
+              Stage::kFailed);
+    EXPECT_TRUE(client_.failure().absent);
+    EXPECT_EQ(client_.failure().outcome, Outcome::kRejected);
+    EXPECT_EQ(client_.failure().error, "no such thing");
+    server_.on_query = [](ScriptedServer::Session& session) {
+      session.Send(Answer(PrimaryCells()));
+    };
+    client_.Ask();
+    EXPECT_EQ(Ended(), Stage::kDone) << "another question may be asked";
+    EXPECT_FALSE(client_.failure().absent && client_.stage() == Stage::kFailed);
+  }
+  EXPECT_EQ(Asked(ErrorResponse("FATAL", "42P01", "no such thing")), Stage::kFailed);
+  EXPECT_FALSE(client_.failure().absent);
+  EXPECT_EQ(Asked(ErrorResponse("ERROR", "42501", "no")), Stage::kFailed);
+  EXPECT_FALSE(client_.failure().absent);
+}
+
 TEST_F(LibpqLinkTest, OneConnectionServesManyQuestions) {
   ASSERT_EQ(Asked(Answer(PrimaryCells())), Stage::kDone);
   for (int i = 0; i < 20; ++i) {

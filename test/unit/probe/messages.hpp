@@ -78,6 +78,11 @@ inline std::string ErrorResponse(std::string_view severity, std::string_view sta
 inline std::string NoticeResponse(std::string_view text) {
   return Report('N', "NOTICE", "00000", text);
 }
+// As a server of 19 says it while it lets somebody in.
+inline std::string LoginWarningResponse(std::string_view text, std::string_view detail) {
+  return Message('N', "S" + Zero("WARNUNG") + "V" + Zero("WARNING") + "C" + Zero("01000") + "M" +
+                          Zero(text) + (detail.empty() ? "" : "D" + Zero(detail)) + '\0');
+}
 inline std::string NotificationResponse(std::string_view channel, std::string_view payload) {
   return Message('A', Int32(1) + Zero(channel) + Zero(payload));
 }

@@ -569,6 +569,68 @@ TEST_F(PeerProbeTest, QueryThatIsCancelledAgainAndAgainIsGivenUp) {
   }
 }
 
+// ---------------------------------------------------------------- what only newer servers have
+
+TEST_F(PeerProbeTest, ServerIsAskedForWhatItsVersionHas) {
+  link_.server_version = 180004;
+  ProbeWell(0);
+  EXPECT_EQ(link_.query, ProbeQuery(false));
+  link_.server_version = 190000;
+  ProbeWell(10000);
+  EXPECT_EQ(link_.query, ProbeQuery(true));
+}
+
+TEST_F(PeerProbeTest, ViewThatIsNotThereIsDoneWithoutForAsLongAsTheVersionIsTold) {
+  link_.server_version = 190000;
+  link_.Fail(link_.read, Outcome::kRejected, "relation does not exist");
+  link_.failures.back().absent = true;
+  Begin(0);
+  probe_->OnSocket(At(1));
+  EXPECT_EQ(link_.query, ProbeQuery(true));
+  probe_->OnSocket(At(2));
+  EXPECT_EQ(link_.query, ProbeQuery(false));
+  probe_->OnSocket(At(3));
+  ExpectResting(Take(), Outcome::kOk, 3);
+  EXPECT_EQ(link_.Count("open"), 1u) << "on the same connection";
+  for (const bool stays : {true, false}) {
+    if (!stays) link_.still_there = {false}, probe_->OnSocket(At(9000));
+    ProbeWell(10000);
+    EXPECT_EQ(link_.query, ProbeQuery(false)) << "it is known by now";
+  }
+  link_.server_version = 190001;
+  ProbeWell(20000);
+  EXPECT_EQ(link_.query, ProbeQuery(true)) << "that is another server";
+}
+
+TEST_F(PeerProbeTest, OtherThingsThatAreNotThereAreAFailure) {
+  for (const int version : {150020, 190000}) {
+    SCOPED_TRACE(version);
+    UseHost(PlaceKind::kAddress, "192.0.2.1");
+    link_ = {};
+    link_.server_version = version;
+    const int questions = version < 190000 ? 1 : 2;
+    for (int i = 0; i < questions; ++i) {
+      link_.Fail(link_.read, Outcome::kRejected, "relation does not exist");
+      link_.failures.back().absent = true;
+    }
+    Begin(1000);
+    probe_->OnSocket(At(1001));
+    for (int i = 0; i < questions; ++i) probe_->OnSocket(At(1002 + i));
+    ExpectResting(Take(), Outcome::kRejected, 1001 + questions);
+  }
+}
+
+TEST_F(PeerProbeTest, WarningsOfTheLoginComeWithTheFacts) {
+  ProbeWell(0);
+  link_.warnings = {{"role password will expire soon", "in 2 days"}};
+  Begin(1000);
+  probe_->OnSocket(At(1005));
+  const Observation seen = Take();
+  ASSERT_EQ(seen.facts.warnings.size(), 1u);
+  EXPECT_EQ(seen.facts.warnings[0].text, "role password will expire soon");
+  EXPECT_EQ(seen.facts.warnings[0].detail, "in 2 days");
+}
+
 // A server that hangs cancels the query itself, by statement_timeout, when the probe is over: what
 // the next probe hears first is no answer yet.
 TEST_F(PeerProbeTest, HungQueryThatIsCancelledIsAskedAgainAndTheNextSilenceCounts) {

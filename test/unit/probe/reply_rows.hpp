@@ -46,6 +46,7 @@ enum ReplyColumn : std::size_t {
   kColSenderState,
   kColSenderSyncState,
   kColSenderSyncPriority,
+  kColReplayTimeline,
   kColBackendPid,
   kReplyColumns
 };

@@ -31,6 +31,16 @@ TEST(ProbeQuery, IsOneStatementThatSetsNothing) {
   EXPECT_EQ(query.rfind("SELECT ", 0), 0u);
   EXPECT_EQ(query.find(';'), std::string::npos);
   EXPECT_EQ(query.find("set_config"), std::string::npos);
+  EXPECT_EQ(query.find("pg_stat_recovery"), std::string::npos) << "it is there from 19 on";
+}
+
+TEST(ProbeQuery, AsksTheViewOfRecoveryWhereThereIsOne) {
+  const std::string query = ProbeQuery(true);
+  EXPECT_EQ(query.rfind("SELECT ", 0), 0u);
+  EXPECT_EQ(query.find(';'), std::string::npos);
+  EXPECT_NE(query.find(" LEFT JOIN pg_catalog.pg_stat_recovery v "), std::string::npos);
+  EXPECT_NE(query.find(" v.last_replayed_tli,"), std::string::npos);
+  EXPECT_EQ(query.find(", NULL,"), std::string::npos);
 }
 
 // ---------------------------------------------------------------- good answers
@@ -187,6 +197,49 @@ TEST(ParseReply, StandbyTimelineIsTheNewestItTells) {
     ASSERT_TRUE(facts.ok()) << facts.error();
     EXPECT_EQ(facts->timeline, row.timeline);
   }
+}
+
+TEST(ParseReply, StandbyThatTellsWhatItReplaysNeedsNoGuess) {
+  const struct {
+    std::optional<std::string> told;
+    std::optional<std::string> receiver;
+    std::uint32_t timeline;
+    bool exact;
+  } rows[] = {
+      {"3", std::nullopt, 3, true},  // the control file says 2
+      {"1", std::nullopt, 1, true},
+      {"2", "3", 2, true},  // it has not replayed all that it has received
+      {std::nullopt, "3", 3, true},
+      {std::nullopt, std::nullopt, 2, false},
+      {"0", std::nullopt, 2, false},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.told.value_or("NULL"));
+    Cells cells = With(StandbyCells(), kColReplayTimeline, row.told);
+    const auto facts = Parse(With(cells, kColReceiverTimeline, row.receiver));
+    ASSERT_TRUE(facts.ok()) << facts.error();
+    EXPECT_EQ(facts->timeline, row.timeline);
+    EXPECT_EQ(facts->timeline_exact, row.exact);
+  }
+  EXPECT_FALSE(Parse(With(StandbyCells(), kColReplayTimeline, "x")).ok());
+  const auto primary = Parse(With(PrimaryCells(), kColReplayTimeline, "1"));
+  ASSERT_TRUE(primary.ok()) << primary.error();
+  EXPECT_EQ(primary->timeline, 3u);
+}
+
+// As PostgreSQL 19 shows it: there before it is connected, with nothing to tell.
+TEST(ParseReply, ReceiverThatOnlyConnectsDoesNotStream) {
+  Cells cells = With(StandbyCells(), kColReceiverStatus, "connecting");
+  for (const ReplyColumn column : {kColReceiverHost, kColReceiverPort, kColReceiverTimeline}) {
+    cells[column] = std::nullopt;
+  }
+  const auto facts = Parse(cells);
+  ASSERT_TRUE(facts.ok()) << facts.error();
+  ASSERT_TRUE(facts->receiver.has_value());
+  EXPECT_TRUE(facts->receiver->details_known);
+  EXPECT_FALSE(facts->receiver->streaming);
+  EXPECT_EQ(facts->receiver->sender_host, "");
+  EXPECT_FALSE(facts->timeline_exact);
 }
 
 TEST(ParseReply, PrimaryIgnoresTheControlFilesTimeline) {
