@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "judge/judge.hpp"
+#include "judge/pg_hba.hpp"
 #include "judge/topology.hpp"
 #include "judge/why.hpp"
 
@@ -26,6 +27,7 @@ void DescribeLiveness(const HostVerdict& before, const HostVerdict& after, const
                       std::vector<LogLine>& lines) {
   if (before.liveness == after.liveness) return;
   std::string text = fmt::format("host \"{}\" is ", name);
+  std::string missing;  // what would let us in there
   switch (after.liveness) {
     case Liveness::kUnknown:
       return;
@@ -39,9 +41,15 @@ void DescribeLiveness(const HostVerdict& before, const HostVerdict& after, const
       break;
     case Liveness::kDown:
       text = DownText(after, name);
+      missing = MissingPgHbaLine(after.last_error);
       break;
   }
-  lines.push_back({Level::kInfo, std::move(text), "", ""});
+  if (missing.empty()) {
+    lines.push_back({Level::kInfo, std::move(text), "", ""});
+  } else {
+    lines.push_back({Level::kWarning, std::move(text), "",
+                     "Add this line to pg_hba.conf there, and reload: " + missing});
+  }
 }
 
 // What the other nodes say of a host that this node has down. That it is a fault of this node only
