@@ -111,6 +111,24 @@ void DescribeHidden(const HostVerdict& before, const HostVerdict& after, const s
        "Grant pg_monitor to the role that pg_status connects as."});
 }
 
+// Once, also when it comes and goes: until its row is found.
+void DescribeRow(const HostVerdict& before, const HostVerdict& after, const HostEntry& entry,
+                 std::vector<LogLine>& lines) {
+  if (before.row_in_doubt.empty() == after.row_in_doubt.empty()) return;
+  if (after.row_in_doubt.empty()) {
+    lines.push_back(
+        {Level::kInfo,
+         fmt::format("the row of host \"{}\" in pg_stat_replication is found", entry.name), "",
+         ""});
+    return;
+  }
+  lines.push_back(
+      {Level::kWarning,
+       fmt::format("which row of pg_stat_replication is that of host \"{}\" cannot be told",
+                   entry.name),
+       after.row_in_doubt + " Whether it is synchronous is not known.", WhatTellsRowsApart(entry)});
+}
+
 // Those who claim to be the primary and are not named, while nobody is.
 std::string Withheld(const ClusterVerdict& cluster, const std::vector<HostEntry>& entries) {
   return cluster.primary || !cluster.ready ? "" : ClaimantNames(cluster, entries);
@@ -233,6 +251,7 @@ std::vector<LogLine> DescribeChanges(const ClusterVerdict& before, const Cluster
     DescribeForeign(was, is, entries[i].name, after.system_identifier, lines);
     DescribeHidden(was, is, entries[i].name, lines);
     DescribeDivergence(was, is, entries[i].name, lines);
+    DescribeRow(was, is, entries[i], lines);
   }
   DescribePrimary(before, after, entries, lines);
   DescribeWithheld(before, after, entries, lines);
