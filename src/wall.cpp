@@ -211,6 +211,7 @@ ServerFacts Convert(const PgstServerFacts& from) {
   if (from.promoting_since_wall != 0) to.promoting_since = from.promoting_since_wall;
   if (from.oldest_wal != 0) to.oldest_wal = from.oldest_wal;
   if (from.has_read_only) to.read_only = from.read_only;
+  to.address = from.address;
   return to;
 }
 

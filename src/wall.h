@@ -353,6 +353,7 @@ typedef struct PgstServerFacts {
   const char* receiver_slot;
   int64_t promoting_since_wall; /* 0: not asked for */
   uint64_t oldest_wal;          /* 0 unknown */
+  const char* address;          /* as which the primary sees this server */
 } PgstServerFacts;
 
 #define PGST_FACTS_SIZE 8448

@@ -198,14 +198,17 @@ void WriteOwn(const World& world, std::string_view version, PgstRole role, JsonW
 constexpr std::string_view kLeader = "leader";
 constexpr std::string_view kSuperseded = "superseded";
 
-// A host of another cluster has no role in this one. There is one leader, as readers expect.
+// A host of another cluster has no role in this one. There is one leader, as readers expect; of a
+// cluster without one nobody says who is synchronous.
 std::string_view MemberRole(const PgstHost& host, bool fresh) {
   if (!fresh || host.foreign != 0) return "unknown";
   if (host.role == PGST_ROLE_PRIMARY) return host.primary != 0 ? kLeader : kSuperseded;
   if (host.role != PGST_ROLE_STANDBY) return "unknown";
   const std::string_view sync = FixedText(host.sync_state);
   if (sync == "sync") return "sync_standby";
-  return sync == "quorum" ? "quorum_standby" : "replica";
+  if (sync == "quorum") return "quorum_standby";
+  // A replica is asynchronous, to readers: what is not known is none.
+  return sync.empty() ? "unknown" : "replica";
 }
 
 std::string_view MemberState(const PgstHost& host, bool fresh) {

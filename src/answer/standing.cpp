@@ -202,10 +202,12 @@ SyncState OwnSyncState(const World& world) {
   const PgstHost* const self = IsFresh(world) ? SelfHost(world) : nullptr;
   if (self == nullptr) return SyncState::kUnknown;
   const std::string_view word = FixedText(self->sync_state);
-  for (const SyncWord& known : kSyncWords) {
-    if (known.word == word) return known.state;
-  }
-  return SyncState::kUnknown;
+  const SyncWord* const end = std::end(kSyncWords);
+  const SyncWord* const told = std::find_if(
+      std::begin(kSyncWords), end, [word](const SyncWord& known) { return known.word == word; });
+  if (told == end) return SyncState::kUnknown;
+  // (it may have lost its receiver a moment ago)
+  return world.node.streaming ? told->state : SyncState::kAsync;
 }
 
 bool HasDiverged(const World& world) {

@@ -73,7 +73,8 @@ std::optional<std::int64_t> SinceOwnMaintenance(const World& world);
 // Of a server that shuts down, what it was. Unknown while it starts.
 PgstRole OwnRole(const NodeFacts& node);
 
-// What the primary says of this standby.
+// What the primary says of this standby. One that it does not list, or that does not stream now, is
+// asynchronous.
 enum class SyncState : std::uint8_t { kUnknown, kSync, kQuorum, kAsync };
 SyncState OwnSyncState(const World& world);
 

@@ -92,6 +92,9 @@ Result<Network> ParseNetwork(std::string_view entry) {
   const std::size_t slash = entry.find('/');
   const std::optional<IpAddress> address = ParseIpAddress(entry.substr(0, slash));
   if (!address) return EntryError(entry, "is not an IP address or a network such as 10.0.0.0/8");
+  if (!address->zone.empty()) {
+    return EntryError(entry, "has a zone; clients are told apart by their addresses only");
+  }
 
   const int max_bits = FamilyBits(address->family);
   int bits = max_bits;

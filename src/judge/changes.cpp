@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "judge/judge.hpp"
+#include "judge/pg_hba.hpp"
 #include "judge/topology.hpp"
 #include "judge/why.hpp"
 
@@ -26,6 +27,7 @@ void DescribeLiveness(const HostVerdict& before, const HostVerdict& after, const
                       std::vector<LogLine>& lines) {
   if (before.liveness == after.liveness) return;
   std::string text = fmt::format("host \"{}\" is ", name);
+  std::string missing;  // what would let us in there
   switch (after.liveness) {
     case Liveness::kUnknown:
       return;
@@ -39,9 +41,15 @@ void DescribeLiveness(const HostVerdict& before, const HostVerdict& after, const
       break;
     case Liveness::kDown:
       text = DownText(after, name);
+      missing = MissingPgHbaLine(after.last_error);
       break;
   }
-  lines.push_back({Level::kInfo, std::move(text), "", ""});
+  if (missing.empty()) {
+    lines.push_back({Level::kInfo, std::move(text), "", ""});
+  } else {
+    lines.push_back({Level::kWarning, std::move(text), "",
+                     "Add this line to pg_hba.conf there, and reload: " + missing});
+  }
 }
 
 // What the other nodes say of a host that this node has down. That it is a fault of this node only
@@ -116,6 +124,24 @@ void DescribeWarnings(const HostVerdict& before, const HostVerdict& after, const
                      fmt::format("host \"{}\" warns at the login: {}", name, warning.text),
                      warning.detail, ""});
   }
+}
+
+// Once, also when it comes and goes: until its row is found.
+void DescribeRow(const HostVerdict& before, const HostVerdict& after, const HostEntry& entry,
+                 std::vector<LogLine>& lines) {
+  if (before.row_in_doubt.empty() == after.row_in_doubt.empty()) return;
+  if (after.row_in_doubt.empty()) {
+    lines.push_back(
+        {Level::kInfo,
+         fmt::format("the row of host \"{}\" in pg_stat_replication is found", entry.name), "",
+         ""});
+    return;
+  }
+  lines.push_back(
+      {Level::kWarning,
+       fmt::format("which row of pg_stat_replication is that of host \"{}\" cannot be told",
+                   entry.name),
+       after.row_in_doubt + " Whether it is synchronous is not known.", WhatTellsRowsApart(entry)});
 }
 
 // Those who claim to be the primary and are not named, while nobody is.
@@ -251,6 +277,7 @@ std::vector<LogLine> DescribeChanges(const ClusterVerdict& before, const Cluster
     DescribeWarnings(was, is, entries[i].name, lines);
     DescribeDivergence(was, is, entries[i].name, lines);
     DescribeAlias(was, is, entries[i].name, lines);
+    DescribeRow(was, is, entries[i], lines);
   }
   DescribePrimary(before, after, entries, lines);
   DescribeWithheld(before, after, entries, lines);

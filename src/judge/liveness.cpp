@@ -12,7 +12,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <string>
+#include <utility>
 
+#include "base/ip_address.hpp"
 #include "judge/judge.hpp"
 
 namespace pg_status {
@@ -46,11 +49,37 @@ MonoUs PrimarySince(const HostVerdict& host, const Facts& told, MonoUs finished)
   return goes_on ? host.primary_since : finished;
 }
 
+// A receiver that begins anew has another process, or another place to stream from.
+MonoUs StreamingSince(const HostVerdict& host, const Facts& told, MonoUs finished) {
+  if (!told.receiver || !told.receiver->streaming) return 0;
+  if (host.streaming_since == 0 || !host.facts || !host.facts->receiver) return finished;
+  const WalReceiver& before = *host.facts->receiver;
+  const WalReceiver& now = *told.receiver;
+  const bool same = RunOf(*host.facts) == RunOf(told) && before.pid == now.pid &&
+                    before.sender_host == now.sender_host && before.sender_port == now.sender_port;
+  return same ? host.streaming_since : finished;
+}
+
+// What a host is known by outlasts its failures: a row of that address is still its own.
+void RecordAddresses(HostVerdict& host, const Observation& observation) {
+  if (observation.addresses.empty() && observation.peer_address.empty()) return;
+  host.addresses.clear();
+  const auto add = [&host](const std::string& text) {
+    std::string address = CanonicalAddress(text);
+    const bool known =
+        std::find(host.addresses.begin(), host.addresses.end(), address) != host.addresses.end();
+    if (!address.empty() && !known) host.addresses.push_back(std::move(address));
+  };
+  for (const std::string& text : observation.addresses) add(text);
+  add(observation.peer_address);
+}
+
 void RecordSuccess(HostVerdict& host, const Observation& observation) {
   const std::uint32_t timeline = RememberedTimeline(host, observation.facts);
   const bool same_timeline = host.facts && host.facts->timeline == timeline && timeline != 0;
   if (!same_timeline) host.timeline_since = observation.finished;
   host.primary_since = PrimarySince(host, observation.facts, observation.finished);
+  host.streaming_since = StreamingSince(host, observation.facts, observation.finished);
   host.facts = observation.facts;
   host.facts->timeline = timeline;
   host.facts_asked = observation.asked;
@@ -92,6 +121,7 @@ void RecordObservation(HostVerdict& host, const Observation& observation, const 
   if (IsAnswer(observation.outcome)) host.last_answer = observation.finished;
   host.last_begun = observation.started;
   host.last_check = observation.finished;
+  RecordAddresses(host, observation);
   if (observation.outcome == Outcome::kOk) {
     RecordSuccess(host, observation);
   } else {

@@ -17,7 +17,8 @@ namespace pg_status {
 void JudgeUpstreams(ClusterVerdict& cluster, const std::vector<HostEntry>& entries);
 
 // Sets replication_state, sync_state and sync_priority of every host, from the chosen primary's
-// pg_stat_replication, unless that is too old.
+// pg_stat_replication, unless that is too old; and row_in_doubt, when for a while it could not be
+// told which row is a host's own.
 void JudgeReplication(ClusterVerdict& cluster, const std::vector<HostEntry>& entries,
                       const Limits& limits, MonoUs now);
 

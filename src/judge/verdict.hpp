@@ -95,7 +95,12 @@ struct HostVerdict {
   MonoUs facts_asked = 0;      // when those facts held at the earliest (monotonic, query sent)
   MonoUs facts_finished = 0;   // when they were read
   std::string peer_address;    // of the last good probe
-  std::string last_error;      // of the last failure, "" after a success
+  std::vector<std::string> addresses;  // all that it is known to have, whether it answers or not;
+                                       // each in its one spelling
+  MonoUs streaming_since =
+      0;  // end of the first of the unbroken row of good probes that saw its WAL receiver stream,
+          // the same one from the same place; 0 = it does not
+  std::string last_error;               // of the last failure, "" after a success
   Outcome last_outcome = Outcome::kOk;  // only meaningful when checked
   MonoUs last_begun = 0;                // start of the last probe that has ended
   MonoUs last_check = 0;                // end of the last probe
@@ -126,8 +131,10 @@ struct HostVerdict {
   bool sync_by_time = false;
   bool sync_by_bytes = false;
   std::string replication_state;  // from the primary's pg_stat_replication; "" unknown or none
-  std::string sync_state;
+  std::string sync_state;  // likewise; "async" of one that the primary does not list; "" unknown
   std::optional<int> sync_priority;
+  MonoUs row_in_doubt_since = 0;  // which row is its own cannot be told since then; 0 = it can be
+  std::string row_in_doubt;       // why, once that has lasted; a sentence; "" until it is found
   std::string
       upstream;  // name of the host it streams from, or "host:port" as it says; "" unknown or none
   std::optional<std::size_t> upstream_index;  // of that host, when it is in the list
@@ -221,6 +228,7 @@ struct ClusterVerdict {
   std::optional<std::size_t> self;  // index of this server, when it was found in the list
   Quorum quorum;
   std::vector<Voice> voices;  // of the voting nodes that hold somebody to be the primary
+  std::string address;        // as which the primary sees this server; "" unknown
   bool ready = false;         // every host's first probe has finished; never goes back
 };
 

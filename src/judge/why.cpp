@@ -45,6 +45,13 @@ std::string WhyForeign(const HostVerdict& host, std::uint64_t system_identifier)
                      host.facts->system_identifier, system_identifier);
 }
 
+std::string WhatTellsRowsApart(const HostEntry& entry) {
+  return fmt::format(
+      "Give the WAL receiver of each standby a name of its own, in primary_conninfo; there: "
+      "application_name={}.",
+      entry.application_name.empty() ? entry.name : entry.application_name);
+}
+
 std::string_view DownWords(const HostVerdict& host) {
   return host.down_for_all ? "is down" : "cannot be reached from here";
 }

@@ -35,6 +35,9 @@ std::string WhyUnreachableHere(const HostVerdict& host, const Quorum& quorum);
 // Of a host of another cluster than that of this system identifier; a sentence.
 std::string WhyForeign(const HostVerdict& host, std::uint64_t system_identifier);
 
+// What to do so that the row of a standby can be told from others; a sentence.
+std::string WhatTellsRowsApart(const HostEntry& entry);
+
 // Why the primary that was, the host of this index, is none any more, or is not named; a sentence,
 // or "" where nothing is known.
 std::string WhyNotPrimary(const ClusterVerdict& after, std::size_t was,

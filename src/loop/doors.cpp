@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,6 +15,8 @@
 #include <cstring>
 #include <system_error>
 #include <utility>
+
+#include "base/number.hpp"
 
 namespace pg_status {
 namespace {
@@ -36,6 +39,15 @@ std::string PlaceText(const IpAddress& address, std::uint16_t port) {
                                          : fmt::format("{}:{}", host, port);
 }
 
+// 0 for no zone, and for one that is not there (now): no socket can be bound to that.
+std::uint32_t InterfaceIndex(const std::string& zone) {
+  if (zone.empty()) return 0;
+  const std::uint32_t index = if_nametoindex(zone.c_str());
+  if (index != 0) return index;
+  const auto number = ParseUint64(zone);
+  return number && *number <= UINT32_MAX ? static_cast<std::uint32_t>(*number) : 0;
+}
+
 socklen_t ToSockaddr(const IpAddress& address, std::uint16_t port, sockaddr_storage& out) {
   std::memset(&out, 0, sizeof out);
   if (address.family == IpFamily::kV4) {
@@ -49,6 +61,7 @@ socklen_t ToSockaddr(const IpAddress& address, std::uint16_t port, sockaddr_stor
   v6->sin6_family = AF_INET6;
   v6->sin6_port = htons(port);
   std::memcpy(&v6->sin6_addr, address.bytes.data(), 16);
+  v6->sin6_scope_id = InterfaceIndex(address.zone);
   return sizeof *v6;
 }
 

@@ -157,6 +157,7 @@ pgst_facts(char text[PGST_FACTS_SIZE])
 {
 	PgstServerFacts facts;
 	Connection connection;
+	char address[PGST_ADDRESS_SIZE];
 
 	memset(&facts, 0, sizeof(facts));
 	memset(&connection, 0, sizeof(connection));
@@ -173,5 +174,7 @@ pgst_facts(char text[PGST_FACTS_SIZE])
 	facts.receiver_slot = connection.slot;
 	facts.oldest_wal = oldest_wal();
 	facts.has_read_only = pgst_read_only(&facts.read_only);
+	pgst_own_address(address);
+	facts.address = address;
 	pgst_write_facts(&facts, text);
 }

@@ -20,6 +20,7 @@
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
+#include "storage/spin.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -79,6 +80,8 @@ typedef struct SharedState
 	uint32 order_count;
 	SharedHistory history;
 	pg_atomic_uint64 promoting_since; /* microseconds since 1970, 0: not asked for */
+	slock_t address_mutex;
+	char address[PGST_ADDRESS_SIZE]; /* of the snapshot, for who asks without its lock */
 	pg_atomic_uint32 read_only;
 	pg_atomic_uint32 any_asked[PGST_ASKS];
 	pg_atomic_uint32 asked[PGST_ASKS][ASKED_WORDS]; /* a bit for each host */
@@ -178,6 +181,7 @@ set_up_memory(void)
 		pg_atomic_init_u64(&shared->orders_number, 0);
 		pg_atomic_init_u64(&shared->orders_obeyed, 0);
 		pg_atomic_init_u64(&shared->promoting_since, 0);
+		SpinLockInit(&shared->address_mutex);
 		pg_atomic_init_u32(&shared->read_only, READ_ONLY_UNKNOWN);
 		for (int what = 0; what < PGST_ASKS; what++)
 		{
@@ -366,6 +370,23 @@ move_lags(const int *places, uint32 count)
 	pfree(moved);
 }
 
+static void
+remember_address(const char address[PGST_ADDRESS_SIZE])
+{
+	SpinLockAcquire(&shared->address_mutex);
+	memcpy(shared->address, address, PGST_ADDRESS_SIZE);
+	SpinLockRelease(&shared->address_mutex);
+}
+
+void
+pgst_own_address(char address[PGST_ADDRESS_SIZE])
+{
+	SpinLockAcquire(&shared->address_mutex);
+	memcpy(address, shared->address, PGST_ADDRESS_SIZE);
+	SpinLockRelease(&shared->address_mutex);
+	address[PGST_ADDRESS_SIZE - 1] = '\0';
+}
+
 void
 pgst_publish(const PgstSnapshot *snapshot)
 {
@@ -378,6 +399,7 @@ pgst_publish(const PgstSnapshot *snapshot)
 		move_lags(places, snapshot->host_count);
 		pfree(places);
 	}
+	remember_address(snapshot->address);
 	LWLockAcquire(snapshot_lock, LW_EXCLUSIVE);
 	memcpy(&shared->snapshot, snapshot, size);
 	LWLockRelease(snapshot_lock);

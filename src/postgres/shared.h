@@ -148,6 +148,9 @@ extern void pgst_remember_history(TimeLineID timeline, const PgstHistory *histor
  * first noticed, in microseconds since 1970. 0: it is not. */
 extern int64 pgst_promoting_since(bool asked_for);
 
+/* As which the primary sees this server, as the newest snapshot has it; "" unknown. */
+extern void pgst_own_address(char address[PGST_ADDRESS_SIZE]);
+
 /* default_transaction_read_only as new sessions get it; both workers remember it as they
  * read it. False: it is not known yet. */
 extern void pgst_remember_read_only(bool read_only);

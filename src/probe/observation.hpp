@@ -20,6 +20,13 @@
 
 namespace pg_status {
 
+// What a walsender sends to, as far as its row can tell.
+enum class SenderKind : std::uint8_t {
+  kStandby,   // somebody who replays it, or has not told yet what he does
+  kReceiver,  // somebody who has taken WAL and not replayed any: an archiver, most likely
+  kOther      // a base backup, or a subscriber of logical replication
+};
+
 // One row of the peer's pg_stat_replication (PostgreSQL manual, "pg_stat_replication"): somebody
 // streams from it.
 struct Sender {
@@ -29,6 +36,8 @@ struct Sender {
   std::string state;        // startup, catchup, streaming, backup, stopping
   std::string sync_state;   // async, potential, sync, quorum
   int sync_priority = 0;
+  std::optional<std::string> slot;  // that it streams from; "" none; nullopt unknown
+  SenderKind kind = SenderKind::kStandby;
 };
 
 // The peer's pg_stat_wal_receiver, or what its pg_status tells of the same. Present = a WAL
@@ -40,6 +49,9 @@ struct WalReceiver {
   int sender_port = 0;
   std::uint32_t timeline = 0;         // received_tli; 0 unknown
   std::optional<Lsn> latest_end_lsn;  // the sender's newest position as it told it
+  int pid = 0;                        // of the process; 0 unknown
+  std::string name;  // the application_name that it uses, at most 63 bytes; "" unknown
+  std::optional<std::string> slot;  // that it streams from; "" none; nullopt unknown
 };
 
 // What a server said with a WARNING while it let us in, in its own language.
@@ -68,7 +80,10 @@ struct Facts {
   bool stopping =
       false;  // a smart shutdown was requested there; known only if pg_status is loaded there
   std::vector<Sender> senders;
-  bool gives_opinions = false;  // pg_status is loaded there, and of a version that tells them
+  bool senders_missing = false;      // there are, or may be, more of them than are told
+  std::optional<std::string> asker;  // the address as which it sees us; "" over a socket; nullopt
+                                     // unknown, as somebody stands between
+  bool gives_opinions = false;       // pg_status is loaded there, and of a version that tells them
   std::shared_ptr<const Opinions> opinions;   // what it thinks of the hosts; null: nothing just now
   std::shared_ptr<const ServerFacts> inside;  // told by its own pg_status; null: it tells nothing
   bool details_hidden =
@@ -99,7 +114,8 @@ struct Observation {
   MonoUs finished = 0;  // the answer was read, or the failure was noticed
   bool new_connection = false;
   std::string peer_address;  // numeric address of the connection ("" for a socket or when unknown)
-  Facts facts;               // only when kOk
+  std::vector<std::string> addresses;  // all that its name stands for, as far as is known
+  Facts facts;                         // only when kOk
 };
 
 }  // namespace pg_status

@@ -279,11 +279,13 @@ void PeerProbe::FinishReading(MonoUs now) {
   current_.outcome = Outcome::kOk;
   current_.facts = std::move(facts.value());
   current_.facts.warnings = link_->warnings();
+  const bool ours = AnsweringProcess(link_->Answer()) == link_->session();
+  if (!ours) current_.facts.asker.reset();
   // A smart shutdown waits until the last session has ended. Ours must not be the one.
   const bool is_kept = keep_ && !current_.facts.stopping;
   if (!is_kept) {
     link_->Close();
-  } else if (AnsweringProcess(link_->Answer()) == link_->session()) {
+  } else if (ours) {
     link_->Prepare();
   }
   lost_connection_ = current_.facts.stopping;
@@ -353,6 +355,7 @@ void PeerProbe::LetFormerGo() {
 
 void PeerProbe::Finish(MonoUs now) {
   current_.finished = now;
+  current_.addresses = addresses_;
   finished_ = std::move(current_);
   current_ = Observation{};
   state_ = State::kResting;

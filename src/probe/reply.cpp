@@ -15,6 +15,7 @@
 #include "base/lsn.hpp"
 #include "base/number.hpp"
 #include "probe/opinions.hpp"
+#include "probe/receiver_name.hpp"
 #include "probe/server_facts.hpp"
 
 namespace pg_status {
@@ -41,6 +42,8 @@ enum Column : std::size_t {
   kReceiverPort,
   kReceiverTimeline,
   kReceiverLatestEnd,
+  kReceiverSlot,
+  kReceiverConninfo,
   kNodeState,
   kOpinions,
   kFacts,
@@ -51,7 +54,10 @@ enum Column : std::size_t {
   kSenderState,
   kSenderSyncState,
   kSenderSyncPriority,
+  kSenderSlot,
+  kSenderKind,
   kReplayTimeline,
+  kAsker,
   kBackendPid,
   kColumnCount
 };
@@ -70,9 +76,13 @@ enum Column : std::size_t {
 // pg_status.opinions and pg_status.facts likewise; they may be long, so they come with the first
 // row only.
 //
-// pg_backend_pid tells whether the session is ours, or a pooler's that many share.
+// pg_backend_pid tells whether the session is ours, or a pooler's that many share; inet_client_addr
+// as whom the host sees us.
 //
-// The walsenders' query has a LIMIT so that the answer stays bounded.
+// A walsender's slot is "" when it has none. What it sends to: a base backup and a logical
+// walsender (which alone has a database) are no standby's; who takes WAL without ever replaying
+// any, most likely an archiver's. pg_stat_get_activity is what the view itself asks, and tells
+// everybody the database. The walsenders' query has a LIMIT so that the answer stays bounded.
 constexpr std::string_view kColumns =
     "SELECT f.in_recovery,"
     " cs.system_identifier,"
@@ -90,24 +100,33 @@ constexpr std::string_view kColumns =
     "      THEN pg_catalog.date_part('epoch', pg_catalog.pg_last_xact_replay_timestamp()) END,"
     " CASE WHEN f.in_recovery THEN pg_catalog.pg_is_wal_replay_paused() END,"
     " w.pid, w.status, w.sender_host, w.sender_port, w.received_tli, w.latest_end_lsn,"
+    " w.slot_name, w.conninfo,"
     " pg_catalog.current_setting('pg_status.node_state', true),"
     " CASE WHEN COALESCE(s.ordinal, 1) OPERATOR(pg_catalog.=) 1"
     "      THEN pg_catalog.current_setting('pg_status.opinions', true) END,"
     " CASE WHEN COALESCE(s.ordinal, 1) OPERATOR(pg_catalog.=) 1"
     "      THEN pg_catalog.current_setting('pg_status.facts', true) END,"
     " s.pid, s.usename, s.application_name, pg_catalog.host(s.client_addr), s.state, s.sync_state,"
-    " s.sync_priority, ";
+    " s.sync_priority, s.slot, s.kind, ";
 constexpr std::string_view kOfRecovery = "v.last_replayed_tli";
 constexpr std::string_view kNotOfRecovery = "NULL";
 constexpr std::string_view kSources =
-    ", pg_catalog.pg_backend_pid()"
+    ", pg_catalog.host(pg_catalog.inet_client_addr()), pg_catalog.pg_backend_pid()"
     " FROM (SELECT pg_catalog.pg_is_in_recovery() AS in_recovery OFFSET 0) f"
     " CROSS JOIN pg_catalog.pg_control_system() cs"
     " CROSS JOIN pg_catalog.pg_control_checkpoint() cc"
     " CROSS JOIN pg_catalog.pg_control_recovery() cr"
     " LEFT JOIN pg_catalog.pg_stat_wal_receiver w ON true"
-    " LEFT JOIN (SELECT r.*, pg_catalog.row_number() OVER () AS ordinal"
-    "            FROM pg_catalog.pg_stat_replication r LIMIT 1000) s ON true";
+    " LEFT JOIN (SELECT r.*, pg_catalog.row_number() OVER () AS ordinal,"
+    "                   COALESCE(CAST(l.slot_name AS pg_catalog.text), '') AS slot,"
+    "                   CASE WHEN a.datid IS NOT NULL OR r.state OPERATOR(pg_catalog.=) 'backup'"
+    "                        THEN 'other'"
+    "                        WHEN r.write_lsn IS NOT NULL AND r.replay_lsn IS NULL"
+    "                        THEN 'receiver' ELSE 'standby' END AS kind"
+    "            FROM pg_catalog.pg_stat_replication r"
+    "            LEFT JOIN LATERAL pg_catalog.pg_stat_get_activity(r.pid) a ON true"
+    "            LEFT JOIN pg_catalog.pg_replication_slots l"
+    "                   ON l.active_pid OPERATOR(pg_catalog.=) r.pid LIMIT 1000) s ON true";
 constexpr std::string_view kSourceOfRecovery = " LEFT JOIN pg_catalog.pg_stat_recovery v ON true";
 
 constexpr std::uint64_t kMaxProcess = std::numeric_limits<int>::max();
@@ -125,6 +144,11 @@ class RowReader {
   std::string Text(Column column) const {
     const auto cell = rows_.Cell(row_, column);
     return cell ? std::string(cell->substr(0, kMaxText)) : std::string();
+  }
+
+  // Not cut: of a text that ends early one must not draw conclusions.
+  std::string_view LongText(Column column) const {
+    return rows_.Cell(row_, column).value_or(std::string_view());
   }
 
   std::optional<bool> Bool(Column column, const char* what) {
@@ -207,9 +231,16 @@ class RowReader {
 
 constexpr std::uint64_t kMaxTimeline = std::numeric_limits<std::uint32_t>::max();
 
+// As in PostgreSQL's walreceiver.c.
+std::string FallbackName(const std::string& cluster_name) {
+  return cluster_name.empty() ? "walreceiver" : cluster_name;
+}
+
 std::optional<WalReceiver> ReadReceiver(RowReader& row) {
   if (row.IsNull(kReceiverPid)) return std::nullopt;
   WalReceiver receiver;
+  receiver.pid =
+      static_cast<int>(row.Number(kReceiverPid, kMaxProcess, "WAL receiver").value_or(0));
   // Without pg_monitor the view shows that there is a WAL receiver and nothing else of it.
   if (row.IsNull(kReceiverStatus)) return receiver;
   receiver.details_known = true;
@@ -220,6 +251,10 @@ std::optional<WalReceiver> ReadReceiver(RowReader& row) {
   receiver.timeline = static_cast<std::uint32_t>(
       row.Number(kReceiverTimeline, kMaxTimeline, "WAL receiver timeline").value_or(0));
   receiver.latest_end_lsn = row.Position(kReceiverLatestEnd, "WAL receiver position");
+  receiver.slot = row.Text(kReceiverSlot);
+  receiver.name =
+      ReceiverName(row.LongText(kReceiverConninfo), FallbackName(row.Text(kClusterName)))
+          .value_or("");
   return receiver;
 }
 
@@ -258,6 +293,8 @@ void ApplyInside(const ServerFacts& inside, std::optional<WalReceiver>& receiver
   if (inside.upstream_host.empty()) return;
   receiver->sender_host = inside.upstream_host;
   receiver->sender_port = inside.upstream_port;
+  receiver->slot = inside.receiver_slot;
+  if (!inside.receiver_name.empty()) receiver->name = inside.receiver_name;
 }
 
 // How far a standby has come, and by whom it is fed.
@@ -280,14 +317,22 @@ void ReadStandby(RowReader& row, Facts& facts) {
   }
 }
 
+SenderKind ReadKind(const RowReader& row) {
+  const std::string kind = row.Text(kSenderKind);
+  if (kind == "other") return SenderKind::kOther;
+  return kind == "receiver" ? SenderKind::kReceiver : SenderKind::kStandby;
+}
+
 // What is wrong with them, "" when nothing is.
 std::string ReadSenders(const Rows& rows, Facts& facts) {
+  facts.senders_missing = rows.rows() >= kMaxSenders;
   for (std::size_t i = 0; i < rows.rows() && facts.senders.size() < kMaxSenders; ++i) {
     RowReader row(rows, i);
     if (row.IsNull(kSenderPid)) continue;
     // Likewise: a role without pg_monitor sees that somebody streams, not who.
     if (row.IsNull(kSenderState)) {
       facts.details_hidden = true;
+      facts.senders_missing = true;
       continue;
     }
     Sender sender;
@@ -298,6 +343,8 @@ std::string ReadSenders(const Rows& rows, Facts& facts) {
     sender.sync_state = row.Text(kSenderSyncState);
     sender.sync_priority =
         static_cast<int>(row.Number(kSenderSyncPriority, 1000000, "priority").value_or(0));
+    if (!row.IsNull(kSenderSlot)) sender.slot = row.Text(kSenderSlot);
+    sender.kind = ReadKind(row);
     if (!row.complaint().empty()) return row.complaint();
     facts.senders.push_back(std::move(sender));
   }
@@ -348,6 +395,7 @@ Result<Facts> ParseReply(const Rows& rows, int server_version) {
   facts.replay_commit = row.Seconds(kReplayCommit, "time of the last replayed commit");
   facts.replay_paused = row.Bool(kReplayPaused, "replay state").value_or(false);
   facts.stopping = row.Text(kNodeState) == "stopping";
+  facts.asker = row.Text(kAsker);
   ReadOpinionsOf(rows, facts);
   ReadInside(rows, facts);
 

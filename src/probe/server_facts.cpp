@@ -92,6 +92,10 @@ bool ReadSlot(std::string_view rest, ServerFacts& facts) {
   return ReadText(rest, facts.receiver_slot);
 }
 
+bool ReadAddress(std::string_view rest, ServerFacts& facts) {
+  return ReadText(rest, facts.address);
+}
+
 bool ReadPromoting(std::string_view rest, ServerFacts& facts) {
   const auto since = ReadNumber(Take(rest, ' '), std::numeric_limits<WallUs>::max());
   if (!since || facts.promoting_since) return false;
@@ -122,7 +126,7 @@ constexpr Keyword kKeywords[] = {
     {"timeline", ReadTimeline},  {"history", ReadHistory},     {"fork", ReadFork},
     {"receiver", ReadReceiver},  {"upstream", ReadUpstream},   {"name", ReadName},
     {"slot", ReadSlot},          {"promoting", ReadPromoting}, {"oldest_wal", ReadOldestWal},
-    {"read_only", ReadReadOnly},
+    {"read_only", ReadReadOnly}, {"address", ReadAddress},
 };
 
 bool ReadLine(std::string_view line, ServerFacts& facts) {
@@ -166,7 +170,7 @@ bool ServerFacts::operator==(const ServerFacts& other) const {
   const auto all = [](const ServerFacts& facts) {
     return std::tie(facts.timeline, facts.history, facts.receiver, facts.upstream_host,
                     facts.upstream_port, facts.receiver_name, facts.receiver_slot,
-                    facts.promoting_since, facts.oldest_wal, facts.read_only);
+                    facts.promoting_since, facts.oldest_wal, facts.read_only, facts.address);
   };
   return all(*this) == all(other);
 }
@@ -209,6 +213,7 @@ std::string WriteServerFacts(const ServerFacts& facts) {
     writer.Line("oldest_wal", FormatLsn(*facts.oldest_wal));
   }
   if (facts.read_only) writer.Line("read_only", *facts.read_only ? "on" : "off");
+  writer.Text("address", facts.address);
   return text;
 }
 

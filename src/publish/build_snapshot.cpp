@@ -47,8 +47,8 @@ static_assert(offsetof(PgstSnapshot, dc) == offsetof(PgstSnapshot, system_identi
                                                 3 * 8 + (2 + PGST_DURATION_CLASSES) * 8);
 static_assert(sizeof(PgstSender) == 4 * PGST_LABEL_SIZE + PGST_ADDRESS_SIZE + 8);
 static_assert(sizeof(PgstFork) == 2 * 8);
-static_assert(offsetof(PgstSnapshot, forks) ==
-              offsetof(PgstSnapshot, dc) + 2 * PGST_LABEL_SIZE + PGST_ERROR_SIZE);
+static_assert(offsetof(PgstSnapshot, forks) == offsetof(PgstSnapshot, dc) + 2 * PGST_LABEL_SIZE +
+                                                   PGST_ERROR_SIZE + PGST_ADDRESS_SIZE);
 static_assert(offsetof(PgstSnapshot, senders) ==
               offsetof(PgstSnapshot, forks) + PGST_MAX_FORKS * sizeof(PgstFork));
 static_assert(offsetof(PgstSnapshot, hosts) ==
@@ -254,6 +254,7 @@ void FillCluster(const ClusterVerdict& cluster, const std::vector<HostEntry>& en
   out.geo_counts = Flag(GeoLocality(local.geo, entries).counts);
   out.live_primaries = static_cast<std::uint32_t>(cluster.live_primaries);
   out.voters = static_cast<std::uint32_t>(cluster.quorum.voters);
+  CopyFixedText(out.address, cluster.address);
   out.undecided = Flag(cluster.quorum.undecided > 0);
   out.fence_cause = static_cast<std::uint8_t>(cluster.fence_cause);
   std::fill(std::begin(out.reserved_flags), std::end(out.reserved_flags), std::uint8_t{0});

@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define PGST_SNAPSHOT_LAYOUT 3
+#define PGST_SNAPSHOT_LAYOUT 4
 
 #define PGST_NAME_SIZE 264     /* a host entry's name */
 #define PGST_HOSTNAME_SIZE 256 /* a host name, address or socket directory */
@@ -194,6 +194,7 @@ typedef struct PgstSnapshot {
   char geo[PGST_LABEL_SIZE];
   char primary_reason[PGST_ERROR_SIZE]; /* why this one is the primary, or why nobody is; a sentence
                                          */
+  char address[PGST_ADDRESS_SIZE];      /* as which the primary sees this node; "" unknown */
   PgstFork forks[PGST_MAX_FORKS];
   PgstSender senders[PGST_MAX_SENDERS];
   PgstHost hosts[1]; /* max_hosts of them */

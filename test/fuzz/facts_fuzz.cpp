@@ -53,7 +53,7 @@ void FuzzFacts(std::string_view text) {
   Require(text.size() <= kMaxFactsBytes, "facts are bounded");
   if (facts->history) CheckHistory(*facts->history, facts->timeline);
   for (const std::string* name :
-       {&facts->upstream_host, &facts->receiver_name, &facts->receiver_slot}) {
+       {&facts->upstream_host, &facts->receiver_name, &facts->receiver_slot, &facts->address}) {
     Require(name->size() <= kMaxFactText, "a text is bounded");
   }
   Require(facts->upstream_port >= 0 && facts->upstream_port <= 65535, "a port is one");

@@ -147,15 +147,17 @@ sub address   { my ($self, $name) = @_; return $self->{addresses}{$name} // croa
 # How a command starts that is to run at an end.
 sub at { my ($self, $name) = @_; return ('ip', 'netns', 'exec', $self->namespace($name)) }
 
-# Gives what will be started at an end an /etc/resolv.conf of its own.
-sub set_resolv_conf {
-    my ($self, $name, $text) = @_;
+# Gives what will be started at an end an /etc/resolv.conf, or another file of /etc, of its own.
+sub set_resolv_conf { my ($self, $name, $text) = @_; return $self->set_own_file($name, 'resolv.conf', $text) }
+
+sub set_own_file {
+    my ($self, $name, $file_name, $text) = @_;
     my $folder = "$own_files/" . $self->namespace($name);
     # another test may remove the empty folder above at this moment
     foreach my $try (1 .. 100) { last if eval { make_path($folder) } }
-    open my $file, '>', "$folder/resolv.conf" or croak "$folder/resolv.conf: $!";
+    open my $file, '>', "$folder/$file_name" or croak "$folder/$file_name: $!";
     print $file $text;
-    close $file or croak "$folder/resolv.conf: $!";
+    close $file or croak "$folder/$file_name: $!";
     return;
 }
 

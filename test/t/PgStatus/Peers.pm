@@ -135,7 +135,7 @@ sub say_to {
 sub primary_cells {
     my (%spoiled) = @_;
     my @cells = ('f', '7000000000000000001', undef, '000000030000000A000000FE', '1700000000.25', 'main', '1700000100.5',
-        'A/FE000060', (undef) x 21);
+        'A/FE000060', (undef) x 24);
     $cells[$_] = $spoiled{$_} foreach keys %spoiled;
     return @cells;
 }

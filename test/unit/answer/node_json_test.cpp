@@ -168,6 +168,10 @@ TEST(NodeJson, SyncFlagsAreThereOnlyWhenTrue) {
   promoted.SetSyncState("sync");
   promoted.node().state = NodeState::kPrimary;
   EXPECT_FALSE(Node(promoted).HasMember("sync_standby")) << "what it was a moment ago";
+  CheckScene cut = CheckScene::OnReplica();
+  cut.SetSyncState("sync");
+  cut.node().streaming = false;
+  EXPECT_FALSE(Node(cut).HasMember("sync_standby")) << "it has just lost its receiver";
 }
 
 TEST(NodeJson, UnlockedMeansThatNoPrimaryIsInSight) {
@@ -286,6 +290,16 @@ TEST(ClusterJson, ListsTheMembersInTheirOrder) {
       R"("timeline":3,"lag":0},)"
       R"({"name":"c","role":"sync_standby","state":"in archive recovery",)"
       R"("host":"10.0.0.3","port":5432,"timeline":3,"lag":77}],"primary_reason":null,"scope":"main"})");
+}
+
+TEST(ClusterJson, WhatIsNotKnownIsNoReplica) {
+  CheckScene scene = CheckScene::OnPrimary();
+  CopyFixedText(scene.host(1).sync_state, "");
+  EXPECT_STREQ(Cluster(scene)["members"][1]["role"].GetString(), "unknown");
+  for (const char* state : {"async", "potential"}) {
+    CopyFixedText(scene.host(1).sync_state, state);
+    EXPECT_STREQ(Cluster(scene)["members"][1]["role"].GetString(), "replica") << state;
+  }
 }
 
 TEST(ClusterJson, OfAQuorumStandbyAndOneThatKeepsItsReceiverSecret) {

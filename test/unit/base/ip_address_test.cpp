@@ -64,7 +64,14 @@ TEST(IpAddress, AnythingElseIsNotAnAddress) {
       ":::",
       ":",
       "::1::",
-      "fe80::1%eth0",
+      "fe80::1%",
+      "fe80::1%%eth0",
+      "fe80::1%eth0/64",
+      "fe80::1%eth 0",
+      "fe80::1%an_interface_with_too_long_a_name",
+      "2001:db8::1%eth0",
+      "169.254.1.1%eth0",
+      "%eth0",
       "::1/128",
       "2001:db8::12345",
       "1:2:3:4:5:6:7:8:9",
@@ -78,6 +85,36 @@ TEST(IpAddress, AnythingElseIsNotAnAddress) {
     EXPECT_FALSE(ParseIpAddress(text).has_value());
   }
   EXPECT_FALSE(ParseIpAddress(std::string(100000, ':')).has_value());
+}
+
+TEST(IpAddress, LinkLocalAddressesHaveAZone) {
+  const auto address = ParseIpAddress("FE80::1%eth0.7");
+  ASSERT_TRUE(address.has_value());
+  EXPECT_EQ(address->zone, "eth0.7");
+  EXPECT_EQ(FormatIpAddress(*address), "fe80::1%eth0.7");
+  EXPECT_FALSE(*address == *ParseIpAddress("fe80::1%eth1"));
+  EXPECT_FALSE(*address == *ParseIpAddress("fe80::1"));
+  EXPECT_EQ(ParseIpAddress("febf::1%3")->zone, "3");
+  EXPECT_FALSE(ParseIpAddress("fec0::1%3").has_value());
+}
+
+TEST(IpAddress, HasOneSpellingToBeComparedBy) {
+  EXPECT_EQ(CanonicalAddress("2001:DB8:0::2"), "2001:db8::2");
+  EXPECT_EQ(CanonicalAddress("::ffff:192.0.2.1"), "192.0.2.1");
+  EXPECT_EQ(CanonicalAddress("192.0.2.1"), "192.0.2.1");
+  EXPECT_EQ(CanonicalAddress("FE80::1%eth0"), "fe80::1") << "a zone is one machine's own";
+  for (const char* text : {"", "db1", "/tmp", "192.0.2.1/32"})
+    EXPECT_EQ(CanonicalAddress(text), "");
+}
+
+TEST(IpAddress, LoopbackIsAnotherMachineElsewhere) {
+  for (const char* text :
+       {"127.0.0.1", "127.0.1.1", "127.255.255.255", "::1", "::ffff:127.0.0.1"}) {
+    EXPECT_TRUE(IsLoopback(*ParseIpAddress(text))) << text;
+  }
+  for (const char* text : {"128.0.0.1", "10.0.0.127", "::", "::2", "fe80::1", "1::1"}) {
+    EXPECT_FALSE(IsLoopback(*ParseIpAddress(text))) << text;
+  }
 }
 
 TEST(IpAddress, TextIsNotReadBeyondItsEnd) {

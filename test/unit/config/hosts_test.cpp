@@ -178,12 +178,21 @@ TEST(ParseHosts, WrongBrackets) {
       {"[db1]", "entry \"[db1]\"" + not_v6},
       {"[]", "entry \"[]\"" + not_v6},
       {"[10.0.0.1]:5432", "entry \"[10.0.0.1]:5432\"" + not_v6},
-      {"[fe80::1%eth0]", "entry \"[fe80::1%eth0]\"" + not_v6},
+      {"[2001:db8::1%eth0]", "entry \"[2001:db8::1%eth0]\"" + not_v6},
       {"[[::1]]", "entry \"[[::1]]\"" + not_v6},
       {"[::1]5432", "entry \"[::1]5432\" has something other than a port after the bracket"},
       {"[::1]]:1", "entry \"[::1]]:1\" has something other than a port after the bracket"},
       {"::1]", "entry \"::1]\"" + need},
   });
+}
+
+TEST(ParseHosts, LinkLocalAddressesKeepTheirZone) {
+  const auto hosts = ParseHosts("[fe80::1%eth0]:5433, [fe80::1%eth1]:5433", 5432, 8);
+  ASSERT_TRUE(hosts.ok()) << hosts.error();
+  EXPECT_EQ(hosts->front().kind, PlaceKind::kAddress);
+  EXPECT_EQ(hosts->front().hostname, "fe80::1%eth0");
+  EXPECT_EQ(hosts->front().port, 5433);
+  EXPECT_FALSE(ParseHosts("[fe80::1%eth0], [FE80:0::1%eth0]", 5432, 8).ok()) << "the same place";
 }
 
 TEST(ParseHosts, WrongHostNames) {

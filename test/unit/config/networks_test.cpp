@@ -208,5 +208,21 @@ TEST(IsAllowed, JudgesByFamilyAndPrefix) {
   }
 }
 
+TEST(ParseListenAddresses, LinkLocalAddressesKeepTheirZone) {
+  const auto addresses = ParseListenAddresses("fe80::1%eth0, [fe80::1%eth1], fe80::1%eth0");
+  ASSERT_TRUE(addresses.ok()) << addresses.error();
+  ASSERT_EQ(addresses->size(), 2U);
+  EXPECT_EQ(FormatIpAddress(addresses->front()), "fe80::1%eth0");
+  EXPECT_EQ(FormatIpAddress(addresses->back()), "fe80::1%eth1");
+}
+
+TEST(ParseNetworks, HaveNoZone) {
+  const auto networks = ParseNetworks("fe80::1%eth0");
+  ASSERT_FALSE(networks.ok());
+  EXPECT_EQ(networks.error(),
+            "entry \"fe80::1%eth0\" has a zone; clients are told apart by their addresses only");
+  EXPECT_TRUE(IsAllowed(*ParseNetworks("fe80::/10"), *ParseIpAddress("fe80::1")));
+}
+
 }  // namespace
 }  // namespace pg_status

@@ -1,4 +1,4 @@
-// Whose row of pg_stat_replication is it, and who is the upstream?
+// Who is the upstream of a standby? (Whose row is whose: rows_test.cpp.)
 #include "judge/replication.hpp"
 
 #include <gtest/gtest.h>
@@ -11,199 +11,6 @@
 
 namespace pg_status {
 namespace {
-
-Sender Row(std::string application_name, std::string client_addr, int sync_priority,
-           std::string state = "streaming", std::string sync_state = "sync") {
-  Sender row;
-  row.application_name = std::move(application_name);
-  row.client_addr = std::move(client_addr);
-  row.state = std::move(state);
-  row.sync_state = std::move(sync_state);
-  row.sync_priority = sync_priority;
-  return row;
-}
-
-struct StandbySays {
-  std::string application_name;  // of the entry
-  std::string cluster_name;
-  std::string peer_address;
-};
-
-// Host "a:5432" is the primary at 192.0.2.1; "b:5432" and "c:5432" are standbys. The priority tells
-// the rows apart.
-Scene WithRows(const std::vector<Sender>& rows, const StandbySays& b, const StandbySays& c) {
-  Scene scene(3);
-  Facts primary = Primary(1, 100);
-  primary.senders = rows;
-  Observation answer = Answer(primary, 1000);
-  answer.peer_address = "192.0.2.1";
-  scene.See(0, answer);
-  std::size_t i = 1;
-  for (const StandbySays* says : {&b, &c}) {
-    Facts standby = Standby(1, 100, kStart + static_cast<WallUs>(i));
-    standby.cluster_name = says->cluster_name;
-    answer = Answer(standby, 1000);
-    answer.peer_address = says->peer_address;
-    scene.entries[i].application_name = says->application_name;
-    scene.See(i, answer);
-    ++i;
-  }
-  return scene;
-}
-
-struct RowCase {
-  const char* situation;
-  std::vector<Sender> rows;
-  StandbySays b;
-  StandbySays c;
-  std::optional<int> priority_b;
-  std::optional<int> priority_c;
-};
-
-class RowOf : public testing::TestWithParam<RowCase> {};
-
-TEST_P(RowOf, Is) {
-  const RowCase& row = GetParam();
-  const Scene scene = WithRows(row.rows, row.b, row.c);
-  EXPECT_EQ(scene.cluster.hosts[1].sync_priority, row.priority_b) << row.situation;
-  EXPECT_EQ(scene.cluster.hosts[2].sync_priority, row.priority_c) << row.situation;
-  EXPECT_EQ(scene.cluster.hosts[1].replication_state, row.priority_b ? "streaming" : "")
-      << row.situation;
-  EXPECT_EQ(scene.cluster.hosts[1].sync_state, row.priority_b ? "sync" : "") << row.situation;
-  EXPECT_EQ(scene.cluster.hosts[0].sync_priority, std::nullopt) << row.situation;
-}
-
-const std::optional<int> kNone = std::nullopt;
-
-INSTANTIATE_TEST_SUITE_P(
-    Rows, RowOf,
-    testing::Values(
-        RowCase{"no rows", {}, {"", "b", "192.0.2.2"}, {"", "c", "192.0.2.3"}, kNone, kNone},
-        RowCase{"by the application_name of the entry",
-                {Row("walb", "", 1), Row("walc", "", 2)},
-                {"walc", "", ""},
-                {"walb", "", ""},
-                2,
-                1},
-        RowCase{"application_name is exact, case included",
-                {Row("walb", "", 1)},
-                {"WALB", "", ""},
-                {"wal", "", ""},
-                kNone,
-                kNone},
-        RowCase{"when one is given, nothing else counts",
-                {Row("b:5432", "192.0.2.2", 1), Row("b", "", 2)},
-                {"gone", "b", "192.0.2.2"},
-                {},
-                kNone,
-                kNone},
-        RowCase{"by the name of the entry",
-                {Row("c:5432", "", 1), Row("b:5432", "", 2)},
-                {"", "x", "192.0.2.9"},
-                {},
-                2,
-                1},
-        RowCase{"by cluster_name",
-                {Row("main_c", "", 1), Row("main_b", "", 2)},
-                {"", "main_b", ""},
-                {"", "main_c", ""},
-                2,
-                1},
-        RowCase{"cluster_name shared by two standbys",
-                {Row("main", "192.0.2.2", 1)},
-                {"", "main", ""},
-                {"", "main", ""},
-                kNone,
-                kNone},
-        RowCase{"cluster_name shared by two rows",
-                {Row("main", "", 1), Row("main", "", 2)},
-                {"", "main", ""},
-                {},
-                kNone,
-                kNone},
-        RowCase{"by address",
-                {Row("walreceiver", "192.0.2.3", 1), Row("walreceiver", "192.0.2.2", 2)},
-                {"", "", "192.0.2.2"},
-                {"", "", "192.0.2.3"},
-                2,
-                1},
-        RowCase{"shared cluster_name, told apart by address",
-                {Row("main", "192.0.2.3", 1), Row("main", "192.0.2.2", 2)},
-                {"", "main", "192.0.2.2"},
-                {"", "main", "192.0.2.3"},
-                2,
-                1},
-        RowCase{"address of two hosts",
-                {Row("walreceiver", "192.0.2.2", 1)},
-                {"", "", "192.0.2.2"},
-                {"", "", "192.0.2.2"},
-                kNone,
-                kNone},
-        RowCase{"address of the primary as well",
-                {Row("walreceiver", "192.0.2.1", 1)},
-                {"", "", "192.0.2.1"},
-                {},
-                kNone,
-                kNone},
-        RowCase{"address of two rows",
-                {Row("walreceiver", "192.0.2.2", 1), Row("backup", "192.0.2.2", 2)},
-                {"", "", "192.0.2.2"},
-                {},
-                kNone,
-                kNone},
-        RowCase{"over a socket there is no address to go by",
-                {Row("walreceiver", "", 1)},
-                {"", "", ""},
-                {"", "x", "192.0.2.3"},
-                kNone,
-                kNone},
-        RowCase{"two rows of one given name: the one that streams",
-                {Row("walb", "", 1, "startup"), Row("walb", "", 2), Row("walb", "", 3, "backup")},
-                {"walb", "", ""},
-                {},
-                2,
-                kNone}));
-
-TEST(Replication, RowWhoseContentsAreHiddenGivesNoPriority) {
-  const Scene scene = WithRows({Row("b:5432", "", 0, "", "")}, {}, {});
-  EXPECT_EQ(scene.cluster.hosts[1].replication_state, "");
-  EXPECT_EQ(scene.cluster.hosts[1].sync_state, "");
-  EXPECT_EQ(scene.cluster.hosts[1].sync_priority, kNone);
-}
-
-TEST(Replication, RowInCatchUpIsShownAsItIs) {
-  const Scene scene = WithRows({Row("b:5432", "", 0, "catchup", "async")}, {}, {});
-  EXPECT_EQ(scene.cluster.hosts[1].replication_state, "catchup");
-  EXPECT_EQ(scene.cluster.hosts[1].sync_state, "async");
-  EXPECT_EQ(scene.cluster.hosts[1].sync_priority, std::optional<int>(0));
-}
-
-TEST(Replication, KeptWhileThePrimaryIsSuspectClearedWhenItIsDown) {
-  Scene scene = WithRows({Row("b:5432", "", 1)}, {}, {});
-  for (int ms : {1100, 1200}) scene.Fails(0, ms);
-  EXPECT_EQ(scene[1].sync_state, "sync");
-  scene.Fails(0, 1300);
-  EXPECT_EQ(scene[1].replication_state, "");
-  EXPECT_EQ(scene[1].sync_state, "");
-  EXPECT_EQ(scene[1].sync_priority, kNone);
-}
-
-TEST(Replication, ClearedWhenTheStandbyIsPromoted) {
-  Scene scene = WithRows({Row("b:5432", "", 1)}, {}, {});
-  for (int ms : {1100, 1200, 1300}) scene.Fails(0, ms);
-  scene.Answers(1, Primary(2, 100, kStart + 1), 2000);
-  EXPECT_TRUE(scene[1].chosen_primary);
-  EXPECT_EQ(scene[1].replication_state, "");
-  EXPECT_EQ(scene[1].sync_priority, kNone);
-}
-
-TEST(Replication, HostOfAnotherClusterHasNoRow) {
-  Scene scene = WithRows({Row("b:5432", "", 1)}, {}, {});
-  Facts foreign = Standby(1, 100);
-  foreign.system_identifier = kOtherSystem;
-  scene.Answers(1, foreign, 2000);
-  EXPECT_EQ(scene[1].replication_state, "");
-}
 
 // --- upstream ---
 
@@ -233,17 +40,19 @@ TEST_P(Upstream, Is) {  // a is at 192.0.2.1, b (asked for here) and c at 192.0.
 
 INSTANTIATE_TEST_SUITE_P(
     Rows, Upstream,
-    testing::Values(UpstreamCase{"by host name", "a", 5432, "a:5432"},
-                    UpstreamCase{"by address", "192.0.2.1", 5432, "a:5432"},
-                    UpstreamCase{"cascaded, by host name", "c", 5433, "third"},
-                    UpstreamCase{"cascaded, by address", "192.0.2.3", 5433, "third"},
-                    UpstreamCase{"another port is another server", "a", 5433, "a:5433"},
-                    UpstreamCase{"a server we do not watch", "db9.example", 5432,
-                                 "db9.example:5432"},
-                    UpstreamCase{"IPv6", "2001:db8::9", 5432, "[2001:db8::9]:5432"},
-                    UpstreamCase{"socket directory", "/run/pg:x", 5432, "/run/pg:x:5432"},
-                    UpstreamCase{"does not say", "", 5432, ""},
-                    UpstreamCase{"nonsense", "a", -1, "a:-1"}));
+    testing::Values(
+        UpstreamCase{"by host name", "a", 5432, "a:5432"},
+        UpstreamCase{"by address", "192.0.2.1", 5432, "a:5432"},
+        UpstreamCase{"cascaded, by host name", "c", 5433, "third"},
+        UpstreamCase{"cascaded, by address", "192.0.2.3", 5433, "third"},
+        UpstreamCase{"another port is another server", "a", 5433, "a:5433"},
+        UpstreamCase{"a server we do not watch", "db9.example", 5432, "db9.example:5432"},
+        UpstreamCase{"in capitals", "A", 5432, "a:5432"},
+        UpstreamCase{"by the name that the list gives an address", "THIRD", 5433, "third"},
+        UpstreamCase{"of its own machine", "127.0.0.1", 5433, "127.0.0.1:5433"},
+        UpstreamCase{"IPv6", "2001:db8::9", 5432, "[2001:db8::9]:5432"},
+        UpstreamCase{"socket directory", "/run/pg:x", 5432, "/run/pg:x:5432"},
+        UpstreamCase{"does not say", "", 5432, ""}, UpstreamCase{"nonsense", "a", -1, "a:-1"}));
 
 TEST(Replication, UpstreamIsUnknownWithoutAReceiverOrItsDetails) {
   Scene scene(2);
@@ -277,6 +86,80 @@ TEST(Replication, OfTwoEntriesForOnePlaceTheFirstIsTheUpstream) {
   scene.entries[1].hostname = "a";
   scene.Answers(2, Streaming(Standby(1, 100)), 1000);
   EXPECT_EQ(scene[2].upstream, "a:5432");
+}
+
+TEST(Replication, UpstreamIsFoundWhateverTheSpellingOfItsAddress) {
+  Scene scene(2);
+  Observation answer = Answer(Primary(1, 100), 1000);
+  answer.peer_address = "2001:DB8:0::1";
+  scene.See(0, answer);
+  scene.Answers(1, Streaming(Standby(1, 100), "2001:db8::0:1"), 1000);
+  EXPECT_EQ(scene[1].upstream, "a:5432");
+}
+
+TEST(Replication, UpstreamIsFoundByAnyAddressOfItsName) {
+  Scene scene(2);
+  Observation answer = Answer(Primary(1, 100), 1000);
+  answer.peer_address = "2001:db8::1";
+  answer.addresses = {"2001:db8::1", "192.0.2.1"};
+  scene.See(0, answer);
+  scene.Answers(1, Streaming(Standby(1, 100), "192.0.2.1"), 1000);
+  EXPECT_EQ(scene[1].upstream, "a:5432");
+}
+
+TEST(Replication, UpstreamThatKnowsItselfByALocalAddressIsFoundByWhatOthersSee) {
+  Scene scene(2);
+  scene.own_start = kStart;
+  Observation answer = Answer(Primary(1, 100), 1000);
+  answer.peer_address = "127.0.1.1";
+  scene.See(0, answer);
+  Facts standby = Streaming(Standby(1, 100), "192.0.2.1");
+  scene.Answers(1, standby, 1000);
+  EXPECT_EQ(scene[1].upstream, "192.0.2.1:5432");
+  standby.asker = "192.0.2.1";
+  scene.Answers(1, standby, 2000);
+  EXPECT_EQ(scene[1].upstream, "a:5432");
+}
+
+TEST(Replication, LocalUpstreamIsOneOfTheStandbysOwnMachine) {
+  struct Case {
+    const char* situation;
+    const char* standby_at;
+    const char* sender_host;
+    const char* upstream;
+  };
+  const Case cases[] = {
+      {"there, not here", "192.0.2.2", "127.0.0.1", "c:5432"},
+      {"there, over a socket", "192.0.2.2", "/run/postgresql", "c:5432"},
+      {"there, by name", "192.0.2.2", "localhost", "c:5432"},
+      {"here", "127.0.0.1", "127.0.0.1", "a:5432"},
+      {"here, by name", "127.0.1.1", "localhost", "a:5432"},
+  };
+  for (const Case& row : cases) {
+    Scene scene(3);
+    scene.entries[2].port = 5433;
+    const bool there = std::string(row.situation).rfind("there", 0) == 0;
+    const char* const at[] = {"127.0.0.1", row.standby_at, "192.0.2.2"};
+    for (std::size_t i : {0, 2, 1}) {
+      const WallUs start = kStart + static_cast<WallUs>(i);
+      Observation answer =
+          Answer(i == 0   ? Primary(1, 100, start)
+                 : i == 2 ? Standby(1, 100, start)
+                          : Streaming(Standby(1, 100, start), row.sender_host, there ? 5433 : 5432),
+                 1000);
+      answer.peer_address = at[i];
+      scene.See(i, answer);
+    }
+    EXPECT_EQ(scene[1].upstream, row.upstream) << row.situation;
+  }
+}
+
+TEST(Replication, NobodyStreamsFromItself) {
+  Scene scene(2);
+  scene.Answers(0, Primary(1, 100), 1000);
+  scene.Answers(1, Streaming(Standby(1, 100), "b"), 1000);
+  EXPECT_EQ(scene[1].upstream, "b:5432");
+  EXPECT_EQ(scene[1].upstream_index, std::nullopt);
 }
 
 }  // namespace

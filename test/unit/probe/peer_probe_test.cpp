@@ -390,7 +390,9 @@ TEST_F(PeerProbeTest, QuestionIsPreparedWhereTheSessionIsOursAlone) {
   Begin(0);
   probe_->OnSocket(At(1));
   probe_->OnSocket(At(3));
-  EXPECT_EQ(Take().outcome, Outcome::kOk);
+  const Observation taken = Take();
+  EXPECT_EQ(taken.outcome, Outcome::kOk);
+  EXPECT_EQ(taken.facts.asker, "") << "over a socket";
   EXPECT_EQ(link_.Count("prepare"), 1u);
 }
 
@@ -402,7 +404,9 @@ TEST_F(PeerProbeTest, NothingIsPreparedInASessionThatManyShare) {
     Begin(0);
     if (probe_->state() == State::kConnecting) probe_->OnSocket(At(1));
     probe_->OnSocket(At(3));
-    EXPECT_EQ(Take().outcome, Outcome::kOk);
+    const Observation taken = Take();
+    EXPECT_EQ(taken.outcome, Outcome::kOk);
+    EXPECT_EQ(taken.facts.asker, std::nullopt) << "somebody stands between";
   }
   EXPECT_EQ(link_.Count("prepare"), 0u);
 }

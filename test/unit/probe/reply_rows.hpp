@@ -36,6 +36,8 @@ enum ReplyColumn : std::size_t {
   kColReceiverPort,
   kColReceiverTimeline,
   kColReceiverLatestEnd,
+  kColReceiverSlot,
+  kColReceiverConninfo,
   kColNodeState,
   kColOpinions,
   kColFacts,
@@ -46,7 +48,10 @@ enum ReplyColumn : std::size_t {
   kColSenderState,
   kColSenderSyncState,
   kColSenderSyncPriority,
+  kColSenderSlot,
+  kColSenderKind,
   kColReplayTimeline,
+  kColAsker,
   kColBackendPid,
   kReplyColumns
 };
@@ -81,6 +86,10 @@ inline Cells StandbyCells() {
   cells[kColReceiverPort] = "5432";
   cells[kColReceiverTimeline] = "3";
   cells[kColReceiverLatestEnd] = "A/FE000060";
+  cells[kColReceiverSlot] = "db2_slot";
+  cells[kColReceiverConninfo] =
+      "user=repl host=db1 application_name=db2 "
+      "fallback_application_name=walreceiver sslmode=prefer";
   return cells;
 }
 
@@ -92,6 +101,8 @@ inline Cells WithSender(Cells cells, const std::string& name) {
   cells[kColSenderState] = "streaming";
   cells[kColSenderSyncState] = "async";
   cells[kColSenderSyncPriority] = "0";
+  cells[kColSenderSlot] = "";
+  cells[kColSenderKind] = "standby";
   return cells;
 }
 

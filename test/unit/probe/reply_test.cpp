@@ -71,6 +71,7 @@ TEST(ParseReply, PrimaryTellsEachSender) {
   second[kColSenderState] = "catchup";
   second[kColSenderSyncState] = "quorum";
   second[kColSenderSyncPriority] = "2";
+  second[kColSenderSlot] = "s2";
   const auto facts = ParseReply(FakeRows({WithSender(PrimaryCells(), "a"), second}), kVersion);
   ASSERT_TRUE(facts.ok()) << facts.error();
   ASSERT_EQ(facts->senders.size(), 2u);
@@ -85,7 +86,10 @@ TEST(ParseReply, PrimaryTellsEachSender) {
   EXPECT_EQ(facts->senders[1].state, "catchup");
   EXPECT_EQ(facts->senders[1].sync_state, "quorum");
   EXPECT_EQ(facts->senders[1].sync_priority, 2);
+  EXPECT_EQ(facts->senders[0].slot, "");
+  EXPECT_EQ(facts->senders[1].slot, "s2");
   EXPECT_FALSE(facts->details_hidden);
+  EXPECT_FALSE(facts->senders_missing);
 }
 
 TEST(ParseReply, StandbyTellsWhatItReceivesAndReplays) {
@@ -105,7 +109,44 @@ TEST(ParseReply, StandbyTellsWhatItReceivesAndReplays) {
   EXPECT_EQ(facts->receiver->sender_port, 5432);
   EXPECT_EQ(facts->receiver->timeline, 3u);
   EXPECT_EQ(facts->receiver->latest_end_lsn, 0xAFE000060u);
+  EXPECT_EQ(facts->receiver->pid, 4711);
+  EXPECT_EQ(facts->receiver->name, "db2");
+  EXPECT_EQ(facts->receiver->slot, "db2_slot");
   EXPECT_FALSE(facts->details_hidden);
+}
+
+TEST(ParseReply, ReceiverWithoutANameOfItsOwnHasTheClusterName) {
+  Cells cells = StandbyCells();
+  cells[kColReceiverSlot].reset();
+  cells[kColReceiverConninfo] = "host=db1 fallback_application_name=walreceiver";
+  EXPECT_EQ(Parse(cells)->receiver->name, "walreceiver");
+  EXPECT_EQ(Parse(cells)->receiver->slot, "") << "it has none";
+  cells[kColClusterName] = "15/main";
+  EXPECT_EQ(Parse(cells)->receiver->name, "") << "that is not what PostgreSQL calls it";
+  cells[kColReceiverConninfo] = "host=db1 fallback_application_name=15/main";
+  EXPECT_EQ(Parse(cells)->receiver->name, "15/main");
+  cells[kColReceiverConninfo].reset();
+  EXPECT_EQ(Parse(cells)->receiver->name, "");
+}
+
+TEST(ParseReply, SenderTellsWhatItSendsTo) {
+  const std::pair<std::optional<std::string>, SenderKind> kinds[] = {
+      {"standby", SenderKind::kStandby},
+      {"receiver", SenderKind::kReceiver},
+      {"other", SenderKind::kOther},
+      {std::nullopt, SenderKind::kStandby},
+      {"", SenderKind::kStandby}};
+  for (const auto& [cell, kind] : kinds) {
+    Cells cells = With(WithSender(PrimaryCells(), "a"), kColSenderKind, cell);
+    EXPECT_EQ(Parse(cells)->senders.front().kind, kind) << cell.value_or("NULL");
+  }
+  Cells cells = With(WithSender(PrimaryCells(), "a"), kColSenderSlot, std::nullopt);
+  EXPECT_EQ(Parse(cells)->senders.front().slot, std::nullopt) << "not known";
+}
+
+TEST(ParseReply, TheAskerIsKnownByItsAddress) {
+  EXPECT_EQ(Parse(With(PrimaryCells(), kColAsker, "192.0.2.8"))->asker, "192.0.2.8");
+  EXPECT_EQ(Parse(PrimaryCells())->asker, "") << "over a socket";
 }
 
 TEST(ParseReply, PausedReplayIsTold) {
@@ -143,6 +184,7 @@ TEST(ParseReply, PrimaryHidesItsSendersFromAnOrdinaryRole) {
   const auto facts = ParseReply(FakeRows({cells, cells}), kVersion);
   ASSERT_TRUE(facts.ok()) << facts.error();
   EXPECT_TRUE(facts->details_hidden);
+  EXPECT_TRUE(facts->senders_missing);
   EXPECT_TRUE(facts->senders.empty());
 }
 
@@ -291,6 +333,8 @@ TEST(ParseReply, OrdinaryRoleGetsTheReceiverFromInside) {
   EXPECT_TRUE(facts->receiver->streaming);
   EXPECT_EQ(facts->receiver->sender_host, "192.0.2.1");
   EXPECT_EQ(facts->receiver->sender_port, 5433);
+  EXPECT_EQ(facts->receiver->name, facts->inside->receiver_name);
+  EXPECT_EQ(facts->receiver->slot, facts->inside->receiver_slot);
   EXPECT_EQ(facts->timeline, 4u);
 }
 
@@ -593,6 +637,7 @@ TEST(ParseReply, MoreSendersThanAllowedAreLeftOut) {
   ASSERT_EQ(facts->senders.size(), kMaxSenders);
   EXPECT_EQ(facts->senders.front().application_name, "0");
   EXPECT_EQ(facts->senders.back().application_name, "999");
+  EXPECT_TRUE(facts->senders_missing);
 }
 
 TEST(AnsweringProcess, IsTheOneThatSaysSo) {

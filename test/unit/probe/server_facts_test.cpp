@@ -22,6 +22,7 @@ ServerFacts Standby() {
   facts.promoting_since = 1700000000250000;
   facts.oldest_wal = 0x3000000;
   facts.read_only = false;
+  facts.address = "10.0.0.2";
   return facts;
 }
 
@@ -37,7 +38,8 @@ constexpr const char* kStandby =
     "slot db2_slot\n"
     "promoting 1700000000250000\n"
     "oldest_wal 0/3000000\n"
-    "read_only off\n";
+    "read_only off\n"
+    "address 10.0.0.2\n";
 
 TEST(ServerFacts, AreWrittenALineEach) { EXPECT_EQ(WriteServerFacts(Standby()), kStandby); }
 
@@ -165,7 +167,8 @@ TEST(ServerFacts, AtTheirLongestFit) {
   for (std::uint32_t i = 0; i < kMaxForks; ++i) {
     facts.history->forks.push_back({facts.timeline - 100 + i, std::numeric_limits<Lsn>::max()});
   }
-  for (std::string* text : {&facts.upstream_host, &facts.receiver_name, &facts.receiver_slot}) {
+  for (std::string* text :
+       {&facts.upstream_host, &facts.receiver_name, &facts.receiver_slot, &facts.address}) {
     text->assign(kMaxFactText, '\n');
   }
   facts.promoting_since = std::numeric_limits<WallUs>::max();
@@ -181,6 +184,7 @@ TEST(ServerFacts, WhatTheReaderWouldRefuseIsNotWritten) {
   facts.upstream_port = 5432;
   facts.receiver_name.clear();
   facts.receiver_slot.assign(kMaxFactText + 1, 'x');
+  facts.address.assign(kMaxFactText + 1, 'x');
   facts.promoting_since = 0;
   facts.oldest_wal = kNoLsn;
   EXPECT_EQ(WriteServerFacts(facts), "facts 1\ntimeline 3\nreceiver streaming\nread_only off\n");
