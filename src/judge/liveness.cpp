@@ -85,9 +85,13 @@ void RecordFailure(HostVerdict& host, const Observation& observation, const Limi
 }  // namespace
 
 void RecordObservation(HostVerdict& host, const Observation& observation, const Limits& limits) {
-  host.checked = true;
   const bool retry = host.fails > 0 && host.liveness != Liveness::kDown;
   CountProbe(observation, retry, host.tally);
+  if (!host.checked || observation.outcome != host.last_outcome ||
+      observation.error != host.last_error) {
+    host.answers_so_since = observation.finished;
+  }
+  host.checked = true;
   host.last_outcome = observation.outcome;
   if (IsAnswer(observation.outcome)) host.last_answer = observation.finished;
   host.last_begun = observation.started;

@@ -39,6 +39,10 @@ constexpr std::int64_t kMaxWallErrorUs = 100 * kUsPerMs;
 // After there was no memory to judge with: what is missing now is missing a moment later, too.
 constexpr std::int64_t kMemoryPauseUs = 100 * kUsPerMs;
 
+// A name that has come to mean another address is noticed within a minute, name servers that take
+// their time included.
+constexpr std::int64_t kNameCheckUs = 30 * kUsPerSecond;
+
 // Lines of log at once: more than a failover of a large cluster makes.
 constexpr std::int64_t kLogBurst = 500;
 
@@ -225,6 +229,7 @@ void Poller::ProbeNow() {
 void Poller::ProbeNow(std::size_t index) {
   if (index >= peers_.size()) return;
   Peer& peer = *peers_[index];
+  cluster_.hosts[index].answers_so_since = EventLoop::Now();  // whoever asks expects another answer
   if (peer.probe.state() != PeerProbe::State::kResting) {
     peer.ask_again = true;
     return;
@@ -399,17 +404,26 @@ void Poller::AfterMove(Peer& peer) {
 // A lookup may outlast the probe that wanted it: its answer then serves the next one.
 void Poller::LookUp(Peer& peer) {
   peer.looking_up = true;
-  resolver_->Lookup(&peer, peer.entry.hostname,
-                    [this, &peer](std::vector<std::string> addresses, const std::string& error) {
-                      peer.looking_up = false;
-                      // a deadline of the lookup is over with it
-                      if (peer.probe.state() != PeerProbe::State::kResting) {
-                        peer.timer_fired = false;
-                      }
-                      StopWatching(peer);
-                      peer.probe.OnResolved(EventLoop::Now(), std::move(addresses), error);
-                      AfterMove(peer);
-                    });
+  peer.looked_up = EventLoop::Now();
+  resolver_->Lookup(&peer, peer.entry.hostname, [this, &peer](Resolver::Found found) {
+    const MonoUs now = EventLoop::Now();
+    peer.looking_up = false;
+    // a deadline of the lookup is over with it
+    if (peer.probe.state() != PeerProbe::State::kResting) peer.timer_fired = false;
+    StopWatching(peer);
+    if (found.no_such_name) {
+      peer.probe.OnNoSuchName(now, found.error);
+    } else {
+      peer.probe.OnResolved(now, std::move(found.addresses), found.error);
+    }
+    AfterMove(peer);
+  });
+}
+
+// Whether a name still means the address that we are connected to.
+void Poller::CheckName(Peer& peer, MonoUs now) {
+  if (peer.entry.kind != PlaceKind::kName || peer.looking_up) return;
+  if (peer.probe.doubts_name() || now - peer.looked_up >= kNameCheckUs) LookUp(peer);
 }
 
 void Poller::StopWatching(Peer& peer) { peer.watch.reset(); }
@@ -447,6 +461,9 @@ void Poller::Collect(Peer& peer) {
     settings_.local.orders[peer.index].since_wall = WallTime(EventLoop::Now());
   }
   ScheduleJudgement();
+  // (a new connection has just looked)
+  const bool looked = observation->new_connection || observation->outcome == Outcome::kUnresolved;
+  if (!looked) CheckName(peer, observation->finished);
 }
 
 void Poller::Schedule(Peer& peer) {

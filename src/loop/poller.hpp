@@ -105,6 +105,7 @@ class Poller {
     MonoUs started = 0;
     MonoUs ended = 0;
     bool looking_up = false;  // the resolver has its name
+    MonoUs looked_up = 0;     // when it was given it last
     bool ask_again = false;   // as soon as the running probe has ended
     MonoUs attached = 0;      // when its maintenance was ordered to end, until it has answered; 0
     // What it stands in line for, and who is behind it.
@@ -125,6 +126,7 @@ class Poller {
   void StopWatching(Peer& peer);
   void WatchSocket(Peer& peer);
   void LookUp(Peer& peer);
+  void CheckName(Peer& peer, MonoUs now);
   void Collect(Peer& peer);
   void Schedule(Peer& peer);
   void Arm(Peer& peer, MonoUs when);
