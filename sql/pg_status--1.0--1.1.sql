@@ -305,7 +305,8 @@ CREATE FUNCTION pg_status_hosts(
 	OUT votes_down         integer,
 	OUT unreachable_here   boolean,
 	OUT diverged           boolean,
-	OUT superseded         boolean)
+	OUT superseded         boolean,
+	OUT takes_sessions     boolean)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pg_status_hosts'
 LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 10;
@@ -356,7 +357,8 @@ CREATE FUNCTION pg_status_host(IN host_name text,
 	OUT votes_down         integer,
 	OUT unreachable_here   boolean,
 	OUT diverged           boolean,
-	OUT superseded         boolean)
+	OUT superseded         boolean,
+	OUT takes_sessions     boolean)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pg_status_host'
 LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 1;

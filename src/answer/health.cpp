@@ -49,8 +49,10 @@ constexpr ComplaintRule kComplaints[] = {
     /* kInvalidGeneration */ {400, "Invalid generation"},
     /* kInvalidSince     */ {400, "Invalid since"},
     /* kDiverged         */ {503, "diverged"},
+    /* kInvalidSessions  */ {400, "Invalid sessions"},
+    /* kNoSessions       */ {503, "takes no new sessions"},
 };
-static_assert(std::size(kComplaints) == static_cast<std::size_t>(Complaint::kDiverged) + 1);
+static_assert(std::size(kComplaints) == static_cast<std::size_t>(Complaint::kNoSessions) + 1);
 
 const ComplaintRule& RuleOf(Complaint complaint) {
   return kComplaints[static_cast<std::size_t>(complaint)];
@@ -131,6 +133,13 @@ bool ReadLag(const Request& request, std::optional<std::uint64_t>& limit) {
   return limit.has_value();
 }
 
+// False: it was given, and is neither yes nor no.
+bool ReadSessions(const Request& request, bool& wanted) {
+  const std::string_view text = request.Parameter("sessions").value_or("0");
+  wanted = text == "1" || text == "true";
+  return wanted || text == "0" || text == "false";
+}
+
 // kNone while the server takes new sessions.
 Complaint ComplaintOfState(NodeState state) {
   switch (state) {
@@ -199,6 +208,11 @@ bool IsTakenOut(const World& world) {
 
 void ExamineRole(const World& world, const Request& request, const HealthPath& path,
                  Finding& finding) {
+  bool wants_sessions = false;
+  if (!ReadSessions(request, wants_sessions)) {
+    finding.complaint = Complaint::kInvalidSessions;
+    return;
+  }
   const bool takes_parameters = path.standbys != Standbys::kNone;
   std::optional<std::uint64_t> limit;
   if (takes_parameters && !ReadLag(request, limit)) {
@@ -215,6 +229,8 @@ void ExamineRole(const World& world, const Request& request, const HealthPath& p
     finding.complaint = Complaint::kIsReplica;
   } else if (IsTakenOut(world)) {
     finding.complaint = Complaint::kMaintenance;
+  } else if (wants_sessions && TakesNoSessions(world)) {
+    finding.complaint = Complaint::kNoSessions;
   } else if (!primary) {
     ExamineStandby(world, request, path.standbys, limit, finding);
   }
@@ -239,6 +255,9 @@ void ExamineReadiness(const World& world, const Request& request, Finding& findi
   }
   if (finding.complaint == Complaint::kNone && IsTakenOut(world)) {
     finding.complaint = Complaint::kMaintenance;
+  }
+  if (finding.complaint == Complaint::kNone && TakesNoSessions(world)) {
+    finding.complaint = Complaint::kNoSessions;
   }
   if (finding.complaint != Complaint::kNone || node.state == NodeState::kPrimary) return;
 

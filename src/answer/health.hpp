@@ -39,6 +39,8 @@ enum class Complaint : std::uint8_t {
   kInvalidGeneration,
   kInvalidSince,
   kDiverged,
+  kInvalidSessions,
+  kNoSessions,
 };
 
 int CodeOf(Complaint complaint);

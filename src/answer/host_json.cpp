@@ -60,6 +60,7 @@ void WriteMore(const PgstHost& host, WallUs answer_wall, JsonWriter& json) {
   json.Flag("unreachable_here", host.unreachable_here != 0);
   json.Flag("diverged", host.diverged != 0);
   json.Flag("superseded", host.superseded != 0);
+  json.FlagOrNull("takes_sessions", host.has_takes_sessions != 0, host.takes_sessions != 0);
   json.Flag("maintenance", host.maintenance != PGST_IN_SERVICE);
   json.TextOrNull("maintenance_reason", FixedText(host.maintenance_reason));
 }

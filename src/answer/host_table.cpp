@@ -85,6 +85,7 @@ std::string NoteOf(const PgstHost& host, bool known) {
   } else if (host.role == PGST_ROLE_PRIMARY && host.primary == 0 && host.foreign == 0) {
     add("not the primary that is named");
   }
+  if (host.has_takes_sessions != 0 && host.takes_sessions == 0) add("takes no new sessions");
   if (host.unreachable_here != 0) add("only this node cannot reach it");
   if (host.has_replay_paused != 0 && host.replay_paused != 0) add("replay is paused");
   if (host.has_streaming != 0 && host.streaming == 0 && host.role == PGST_ROLE_STANDBY) {

@@ -45,6 +45,10 @@ class JsonWriter {
     Key(key);
     writer_.String(value.data(), Size(value));
   }
+  void FlagOrNull(std::string_view key, bool known, bool value) {
+    Key(key);
+    known ? writer_.Bool(value) : writer_.Null();
+  }
   void TextOrNull(std::string_view key, std::string_view value) {
     value.empty() ? Null(key) : Text(key, value);
   }

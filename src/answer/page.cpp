@@ -28,7 +28,7 @@ std::string_view Page() { return kPage; }
 
 std::string_view PagePolicy() {
   return "default-src 'none'; "
-         "script-src 'sha256-eVuprmq6J93cxq7zWmnAkJxHxwN4ZoSyauAKIGH4hTs='; "
+         "script-src 'sha256-AlQKx9u2phgsQHEQZHIlS0EfC68krgQgq5OdZEKXIX8='; "
          "style-src 'sha256-ttkTBrnB6dEOxz/oaobdoq9mTFaae7WGTryfHRJTZ6M='; "
          "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
          "frame-ancestors 'none'; require-trusted-types-for 'script'";

@@ -144,6 +144,7 @@ void WriteHost(const PgstHost& host, bool fresh, WallUs answer_wall, JsonWriter&
   json.Flag("foreign", host.foreign != 0);
   json.Flag("diverged", fresh && IsDiverged(host));
   json.Flag("superseded", fresh && host.superseded != 0);
+  json.Flag("takes_no_sessions", fresh && host.has_takes_sessions != 0 && host.takes_sessions == 0);
   WriteReplication(host, fresh, json);
   json.NumberOrNull("timeline", host.timeline != 0, host.timeline);
   json.NumberOrNull("votes_up", fresh, host.votes_up);

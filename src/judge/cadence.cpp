@@ -16,11 +16,13 @@ constexpr std::int64_t kSilencePerInterval = 600;
 constexpr std::int64_t kEagerUsPerHost = 500;
 
 // Something is wrong that concerns everybody: the next primary may turn up at any host.
-bool ClusterInDoubt(const ClusterVerdict& cluster) {
+bool ClusterInDoubt(const ClusterVerdict& cluster, MonoUs started) {
   if (!cluster.primary || cluster.live_primaries > 1) return true;
   const HostVerdict& primary = cluster.hosts[*cluster.primary];
-  // One that is full has just said that it runs.
-  return primary.liveness == Liveness::kSuspect && primary.last_outcome != Outcome::kFull;
+  // One that is full has just said that it runs; one that answers us, and lets nobody else in, is
+  // a reason to hurry for as long as somebody may be about to do something.
+  return primary.liveness == Liveness::kSuspect && primary.last_outcome != Outcome::kFull &&
+         (primary.last_outcome != Outcome::kOk || started - primary.last_change < kEagerForUs);
 }
 
 // A healthy server has just ended our session, or cancelled our query: asking again at once clears
@@ -115,14 +117,15 @@ MonoUs NextProbe(const ClusterVerdict& cluster, std::size_t index, const Limits&
                  MonoUs started, MonoUs ended, MonoUs news) {
   const HostVerdict& host = cluster.hosts[index];
   if (started == 0 || FirstInterruption(host, limits)) return ended;
-  if (host.liveness == Liveness::kSuspect && !IsFull(host)) {
+  const bool answers = host.last_outcome == Outcome::kOk;
+  if (host.liveness == Liveness::kSuspect && !answers && !IsFull(host)) {
     return std::max(started + SuspectInterval(host, limits, started), ended);
   }
   const bool spared = LetsNobodyIn(host);
   const std::int64_t pause = spared ? PauseOf(host, limits, started, news) : 0;
   if (pause > limits.poll_interval_us) return std::max(started + pause, ended);
   const std::size_t hosts = cluster.hosts.size();
-  const bool eager = ClusterInDoubt(cluster) && !spared && !IsFull(host);
+  const bool eager = ClusterInDoubt(cluster, started) && !spared && !IsFull(host);
   // Whoever lives may be promoted at any moment, and costs next to nothing to ask.
   const std::int64_t silence = IsLive(host) ? 0 : started - news;
   const std::int64_t interval =
@@ -137,6 +140,13 @@ MonoUs NextProbe(const ClusterVerdict& cluster, std::size_t index, const Limits&
 std::int64_t LongestPause(const Limits& limits) {
   constexpr std::int64_t kLongestUs = 60 * kUsPerSecond;
   return std::max(kLongestUs, limits.poll_interval_us);
+}
+
+MonoUs SessionTurn(std::size_t index, std::size_t hosts, MonoUs now) {
+  constexpr std::int64_t kIntervalUs = 9 * kUsPerSecond;
+  constexpr std::int64_t kUsPerHost = 100 * kUsPerMs;
+  const auto bearable = static_cast<std::int64_t>(hosts) * kUsPerHost;
+  return TurnUpTo(now, std::max(kIntervalUs, bearable), index, hosts);
 }
 
 std::int64_t ConnectionAge(std::size_t index, std::size_t hosts, const Limits& limits) {

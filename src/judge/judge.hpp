@@ -28,6 +28,7 @@
 #include "config/limits.hpp"
 #include "judge/verdict.hpp"
 #include "probe/observation.hpp"
+#include "probe/session_trial.hpp"
 
 #include "base/cpp_only.hpp"
 
@@ -38,6 +39,16 @@ namespace pg_status {
 // last success are kept through failures. kTerminated, kCancelled and kFull count as at most one
 // failure: `fails` is never raised above 1 by another one of them.
 void RecordObservation(HostVerdict& host, const Observation& observation, const Limits& limits);
+
+// What came of trying a new session beside the one that answers. A host that stays silent there, or
+// hangs up max_fails times in a row, is suspect for that, however well the other session answers.
+// One that is full, or ends the session on request, runs and takes sessions. True: it refuses, so
+// the session that hides that is to be given up, and the usual rules decide.
+bool RecordTrial(HostVerdict& host, const SessionTry& trial, const Limits& limits);
+
+// The last moment up to `now` at which a new session with host `index` of so many `hosts` was to be
+// tried: each 9 s, with more than 90 hosts a tenth of a second for each; spread over that time.
+MonoUs SessionTurn(std::size_t index, std::size_t hosts, MonoUs now);
 
 // Judges all hosts anew from what is recorded of each. own: this server, as far as known. Updates
 // cluster.clock with the chosen primary's report. `entries` and cluster.hosts have the same size
@@ -56,8 +67,8 @@ void JudgeCluster(ClusterVerdict& cluster, const std::vector<HostEntry>& entries
 //                         each fast_poll_interval (of more hosts than it has half milliseconds:
 //                         each so many half milliseconds)
 //   otherwise, or full    each poll_interval
-//   lets nobody in        once it is down for that: each poll_interval, then ever more rarely, up to
-//                         LongestPause
+//   lets nobody in        once it is down for that: each poll_interval, then ever more rarely,
+//                         up to LongestPause
 //
 // A server that lets nobody in writes a line into its log for each attempt, and a name server is
 // asked for each lookup. One that starts, or has no name yet, may be there any moment: it is asked

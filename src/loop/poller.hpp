@@ -21,6 +21,7 @@
 #include "loop/resolver.hpp"
 #include "probe/libpq_link.hpp"
 #include "probe/peer_probe.hpp"
+#include "probe/session_trial.hpp"
 #include "publish/build_event.hpp"
 #include "publish/build_snapshot.hpp"
 #include "publish/event.h"
@@ -102,6 +103,10 @@ class Poller {
     MonoUs armed_for = kNotArmed;
     MonoUs due = 0;  // when the timer should fire; later than armed_for if that was past already
     PollHandle watch;
+    SessionTrial trial;  // of a new session, beside the one that is kept
+    PollHandle trial_watch;
+    MonoUs tried = 0;          // when the last one was begun; later when the next one is to wait
+    bool trial_ready = false;  // its socket is
     MonoUs started = 0;
     MonoUs ended = 0;
     bool looking_up = false;  // the resolver has its name
@@ -128,6 +133,9 @@ class Poller {
   void LookUp(Peer& peer);
   void CheckName(Peer& peer, MonoUs now);
   void Collect(Peer& peer);
+  void TryNewSession(Peer& peer, const Observation& observation);
+  void WatchTrial(Peer& peer);
+  void CollectTrial(Peer& peer);
   void Schedule(Peer& peer);
   void Arm(Peer& peer, MonoUs when);
   void ScheduleJudgement(MonoUs earliest = 0);

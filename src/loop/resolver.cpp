@@ -160,8 +160,8 @@ void Resolver::Answered(const void* owner, std::uint64_t serial, int status,
 
   const auto found = waiting_.find(owner);
   if (found == waiting_.end() || found->second.serial != serial) return;
-  // "search ." in resolv.conf makes older versions ask for "db1..", which they then find wrong; with
-  // its last dot a name is asked for as it is.
+  // "search ." in resolv.conf makes older versions ask for "db1..", which they then find wrong;
+  // with its last dot a name is asked for as it is.
   std::string& name = found->second.name;
   if (status == ARES_EBADNAME && channel_ != nullptr && !name.empty() && name.back() != '.') {
     name += '.';

@@ -134,8 +134,8 @@ inherit(PgstPoller *poller)
 
 /*
  * This server has begun to let sessions in, or a shutdown has begun. Of the first our own
- * checks would learn late, as whoever lets nobody in is asked ever more rarely. And a smart
- * shutdown waits for our own session too; the probe that learns of it ends it.
+ * checks would learn late, as whoever lets nobody in is asked ever more rarely. And a
+ * smart shutdown waits for our own session too; the probe that learns of it ends it.
  */
 static bool
 own_doors_have_changed(void)
@@ -145,7 +145,7 @@ own_doors_have_changed(void)
 
 	last = pgst_node_state();
 	return (was == PGST_NODE_STARTING) != (last == PGST_NODE_STARTING) ||
-		(was == PGST_NODE_STOPPING) != (last == PGST_NODE_STOPPING);
+		   (was == PGST_NODE_STOPPING) != (last == PGST_NODE_STOPPING);
 }
 
 /* What operators want: orders, and checks out of turn. */

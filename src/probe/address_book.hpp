@@ -2,8 +2,8 @@
 // more; does not ask for them itself.
 //
 // An address that served is tried first from then on; one that did not is tried last. (libpq would
-// go on to the next of a list only after some failures, and not after silence, so it is given one at
-// a time.)
+// go on to the next of a list only after some failures, and not after silence, so it is given one
+// at a time.)
 #pragma once
 
 #include <cstddef>
@@ -42,7 +42,7 @@ class AddressBook {
 
  private:
   std::vector<std::string> addresses_;
-  std::size_t first_ = 0;    // where the next walk begins
+  std::size_t first_ = 0;  // where the next walk begins
   std::size_t current_ = 0;
   std::size_t left_ = 0;
   int denials_ = 0;

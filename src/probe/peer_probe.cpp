@@ -416,6 +416,16 @@ void PeerProbe::Fail(MonoUs now, Outcome outcome, const std::string& error) {
   Finish(now);
 }
 
+std::unique_ptr<Link> PeerProbe::LinkForTrial(Endpoint& where) const {
+  if (!link_->is_open() || !keep_ || former_ || stalled_ != State::kResting) return nullptr;
+  where.host = hostname_;
+  where.port = port_;
+  const std::string address = link_->peer_address();
+  if (kind_ != PlaceKind::kSocket && address.empty()) return nullptr;
+  if (kind_ != PlaceKind::kSocket) where.addresses = {address};
+  return link_->Another();
+}
+
 void PeerProbe::LetFormerGo() {
   if (former_) former_->Close();
   former_.reset();

@@ -90,6 +90,11 @@ class PeerProbe {
   // The finished probe's result, once.
   std::optional<Observation> TakeObservation();
 
+  // For a trial beside the kept connection: a link like it, and the place that it leads to. nullptr
+  // while there is no connection that is kept.
+  std::unique_ptr<Link> LinkForTrial(Endpoint& where) const;
+  MonoUs connected() const { return connected_; }  // when the kept connection was made
+
   // The kept connection ended while resting, or was given up because the server is stopping;
   // cleared by Begin(). A reason to ask again soon.
   bool lost_connection() const { return lost_connection_; }
@@ -144,13 +149,13 @@ class PeerProbe {
   MonoUs stalled_since_ = 0;
   std::int64_t stall_patience_us_ = 0;  // after this a new connection is made all the same
   AddressBook book_;
-  MonoUs walk_deadline_ = 0;       // of connecting, whatever the number of addresses
+  MonoUs walk_deadline_ = 0;         // of connecting, whatever the number of addresses
   std::int64_t least_share_us_ = 0;  // of that, for each address
-  LinkFailure telling_;            // of the failures of this walk the one that tells most
-  bool tells_ = false;             // there is one
-  bool give_up_ = false;           // the connection, when this probe ends
-  bool moved_ = false;             // the name means other addresses than that of the connection
-  int move_fails_ = 0;             // attempts to connect to these
+  LinkFailure telling_;              // of the failures of this walk the one that tells most
+  bool tells_ = false;               // there is one
+  bool give_up_ = false;             // the connection, when this probe ends
+  bool moved_ = false;               // the name means other addresses than that of the connection
+  int move_fails_ = 0;               // attempts to connect to these
   int max_fails_ = 1;
 };
 

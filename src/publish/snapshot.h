@@ -122,7 +122,9 @@ typedef struct PgstHost {
   uint8_t forced;           /* in maintenance also as the primary */
   uint8_t diverged;         /* a standby whose history is not the primary's: never chosen */
   uint8_t superseded;       /* claims to be a primary, and another history has won */
-  uint8_t reserved_flags[7];
+  uint8_t has_takes_sessions;
+  uint8_t takes_sessions; /* it let a new session in when that was tried last */
+  uint8_t reserved_flags[5];
   int32_t sync_priority;
   int32_t fails;                  /* consecutive */
   int32_t server_version;         /* 150020; 0 unknown */

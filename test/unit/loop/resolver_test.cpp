@@ -138,7 +138,8 @@ TEST_F(ResolverTest, ANameThatDoesNotExistIsAnError) {
   ASSERT_TRUE(Answered(lookup));
   EXPECT_EQ(lookup.addresses, Addresses{});
   EXPECT_EQ(lookup.error.rfind("could not resolve the name: ", 0), 0u) << lookup.error;
-  EXPECT_NE(lookup.error.find("nsswitch"), std::string::npos) << "psql may know it: " << lookup.error;
+  EXPECT_NE(lookup.error.find("nsswitch"), std::string::npos)
+      << "psql may know it: " << lookup.error;
   EXPECT_TRUE(lookup.no_such_name);
 }
 
