@@ -64,7 +64,7 @@ SELECT node_id, host = pg_status_master() AS is_master_host, port = current_sett
 	last_check BETWEEN now() - interval '1 hour' AND clock_timestamp() AS checked_lately,
 	last_change BETWEEN pg_postmaster_start_time() AND last_check AS change_fits,
 	fails, last_error, maintenance_reason, weight, votes_up, votes_down, unreachable_here,
-	diverged, superseded, read_only
+	diverged, superseded, read_only, takes_sessions
 FROM pg_status_hosts;
 -- The nodes that have a vote: this one, alone.
 SELECT * FROM pg_status_quorum();

@@ -306,7 +306,8 @@ CREATE FUNCTION pg_status_hosts(
 	OUT unreachable_here   boolean,
 	OUT diverged           boolean,
 	OUT superseded         boolean,
-	OUT read_only          boolean)
+	OUT read_only          boolean,
+	OUT takes_sessions     boolean)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pg_status_hosts'
 LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 10;
@@ -358,7 +359,8 @@ CREATE FUNCTION pg_status_host(IN host_name text,
 	OUT unreachable_here   boolean,
 	OUT diverged           boolean,
 	OUT superseded         boolean,
-	OUT read_only          boolean)
+	OUT read_only          boolean,
+	OUT takes_sessions     boolean)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pg_status_host'
 LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 1;

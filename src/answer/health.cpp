@@ -50,8 +50,10 @@ constexpr ComplaintRule kComplaints[] = {
     /* kInvalidSince     */ {400, "Invalid since"},
     /* kDiverged         */ {503, "diverged"},
     /* kReadOnly         */ {503, "read only"},
+    /* kInvalidSessions  */ {400, "Invalid sessions"},
+    /* kNoSessions       */ {503, "takes no new sessions"},
 };
-static_assert(std::size(kComplaints) == static_cast<std::size_t>(Complaint::kReadOnly) + 1);
+static_assert(std::size(kComplaints) == static_cast<std::size_t>(Complaint::kNoSessions) + 1);
 
 const ComplaintRule& RuleOf(Complaint complaint) {
   return kComplaints[static_cast<std::size_t>(complaint)];
@@ -133,6 +135,13 @@ bool ReadLag(const Request& request, std::optional<std::uint64_t>& limit) {
   return limit.has_value();
 }
 
+// False: it was given, and is neither yes nor no.
+bool ReadSessions(const Request& request, bool& wanted) {
+  const std::string_view text = request.Parameter("sessions").value_or("0");
+  wanted = text == "1" || text == "true";
+  return wanted || text == "0" || text == "false";
+}
+
 // kNone while the server takes new sessions.
 Complaint ComplaintOfState(NodeState state) {
   switch (state) {
@@ -206,6 +215,11 @@ bool IsTakenOut(const World& world) {
 
 void ExamineRole(const World& world, const Request& request, const HealthPath& path,
                  Finding& finding) {
+  bool wants_sessions = false;
+  if (!ReadSessions(request, wants_sessions)) {
+    finding.complaint = Complaint::kInvalidSessions;
+    return;
+  }
   const bool takes_parameters = path.standbys != Standbys::kNone;
   std::optional<std::uint64_t> limit;
   if (takes_parameters && !ReadLag(request, limit)) {
@@ -226,6 +240,8 @@ void ExamineRole(const World& world, const Request& request, const HealthPath& p
     finding.complaint = Complaint::kTags;
   } else if (path.writes && IsReadOnly(world)) {
     finding.complaint = Complaint::kReadOnly;
+  } else if (wants_sessions && TakesNoSessions(world)) {
+    finding.complaint = Complaint::kNoSessions;
   } else if (!primary) {
     ExamineStandby(world, request, path.standbys, limit, finding);
   }
@@ -250,6 +266,9 @@ void ExamineReadiness(const World& world, const Request& request, Finding& findi
   }
   if (finding.complaint == Complaint::kNone && IsTakenOut(world)) {
     finding.complaint = Complaint::kMaintenance;
+  }
+  if (finding.complaint == Complaint::kNone && TakesNoSessions(world)) {
+    finding.complaint = Complaint::kNoSessions;
   }
   if (finding.complaint != Complaint::kNone || node.state == NodeState::kPrimary) return;
 

@@ -40,6 +40,8 @@ enum class Complaint : std::uint8_t {
   kInvalidSince,
   kDiverged,
   kReadOnly,
+  kInvalidSessions,
+  kNoSessions,
 };
 
 int CodeOf(Complaint complaint);

@@ -61,6 +61,7 @@ void WriteMore(const PgstHost& host, WallUs answer_wall, JsonWriter& json) {
   json.Flag("diverged", host.diverged != 0);
   json.Flag("superseded", host.superseded != 0);
   json.FlagOrNull("read_only", host.has_read_only != 0, host.read_only != 0);
+  json.FlagOrNull("takes_sessions", host.has_takes_sessions != 0, host.takes_sessions != 0);
   json.Flag("maintenance", host.maintenance != PGST_IN_SERVICE);
   json.TextOrNull("maintenance_reason", FixedText(host.maintenance_reason));
 }

@@ -73,6 +73,10 @@ constexpr HostFamily kHostFamilies[] = {
      [](const PgstHost& host) { return MetricFlag(host.primary != 0); }},
     {"host_superseded", "Whether the host says that it is a primary, and another history has won.",
      [](const PgstHost& host) { return MetricFlag(host.superseded != 0); }},
+    {"host_takes_sessions", "Whether the host let a new session in when that was tried last.",
+     [](const PgstHost& host) {
+       return MetricNumberIf(host.has_takes_sessions != 0, host.takes_sessions);
+     }},
     {"host_diverged", "Whether the host is a standby whose history is not the primary's.",
      [](const PgstHost& host) { return MetricFlag(host.diverged != 0); }},
     {"host_read_only", "Whether new sessions on the host are read only by default.",

@@ -88,6 +88,7 @@ std::string NoteOf(const PgstHost& host, bool known) {
   if (host.role == PGST_ROLE_PRIMARY && host.has_read_only != 0 && host.read_only != 0) {
     add("new sessions are read only");
   }
+  if (host.has_takes_sessions != 0 && host.takes_sessions == 0) add("takes no new sessions");
   if (host.unreachable_here != 0) add("only this node cannot reach it");
   if (host.has_replay_paused != 0 && host.replay_paused != 0) add("replay is paused");
   if (host.has_streaming != 0 && host.streaming == 0 && host.role == PGST_ROLE_STANDBY) {

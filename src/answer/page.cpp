@@ -28,7 +28,7 @@ std::string_view Page() { return kPage; }
 
 std::string_view PagePolicy() {
   return "default-src 'none'; "
-         "script-src 'sha256-+BHy/xEcryRoMHn4o9SpNHT4VJIOebkX2jDblm5VDv8='; "
+         "script-src 'sha256-Uddurj40+k7VKVxemF5HfAA+iHyqO0HmlmeLUm/ePy0='; "
          "style-src 'sha256-ttkTBrnB6dEOxz/oaobdoq9mTFaae7WGTryfHRJTZ6M='; "
          "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
          "frame-ancestors 'none'; require-trusted-types-for 'script'";

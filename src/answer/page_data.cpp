@@ -136,6 +136,7 @@ void WriteHost(const PgstHost& host, bool fresh, WallUs answer_wall, JsonWriter&
   json.Flag("diverged", fresh && IsDiverged(host));
   json.Flag("superseded", fresh && host.superseded != 0);
   json.FlagOrNull("read_only", fresh && host.has_read_only != 0, host.read_only != 0);
+  json.Flag("takes_no_sessions", fresh && host.has_takes_sessions != 0 && host.takes_sessions == 0);
   WriteReplication(host, fresh, json);
   json.NumberOrNull("timeline", host.timeline != 0, host.timeline);
   json.NumberOrNull("votes_up", fresh, host.votes_up);

@@ -215,6 +215,11 @@ bool HasDiverged(const World& world) {
   return self != nullptr && self->diverged != 0 && OwnRole(world.node) == PGST_ROLE_STANDBY;
 }
 
+bool TakesNoSessions(const World& world) {
+  const PgstHost* const self = IsFresh(world) ? SelfHost(world) : nullptr;
+  return self != nullptr && self->has_takes_sessions != 0 && self->takes_sessions == 0;
+}
+
 std::string_view ReplicationState(const NodeFacts& node) {
   if (OwnRole(node) != PGST_ROLE_STANDBY) return {};
   return node.streaming ? "streaming" : "in archive recovery";

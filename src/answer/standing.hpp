@@ -81,6 +81,10 @@ SyncState OwnSyncState(const World& world);
 // Whether this server is a standby whose history is not the primary's, as far as is known lately.
 bool HasDiverged(const World& world);
 
+// Whether this server let no new session in when its own poller tried that last; false, too, when
+// that is not known.
+bool TakesNoSessions(const World& world);
+
 // As Patroni has it; "" on a primary and while nothing is known.
 std::string_view ReplicationState(const NodeFacts& node);
 

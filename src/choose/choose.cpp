@@ -162,6 +162,7 @@ bool IsEligible(const PgstHost& host, const Terms& terms, const PgstSnapshot& sn
   if (!IsLive(host) || host.role != PGST_ROLE_STANDBY) return false;
   if (host.foreign != 0 || host.diverged != 0) return false;
   if (host.maintenance != PGST_IN_SERVICE || !(host.weight > 0)) return false;
+  if (host.has_takes_sessions != 0 && host.takes_sessions == 0) return false;
   const bool by_time = Within(terms.max_lag_ms, host.has_lag_ms, host.lag_ms);
   const bool by_bytes = Within(terms.max_lag_bytes, host.has_lag_bytes, host.lag_bytes);
   return (terms.either ? by_time || by_bytes : by_time && by_bytes) &&

@@ -16,11 +16,13 @@ constexpr std::int64_t kSilencePerInterval = 600;
 constexpr std::int64_t kEagerUsPerHost = 500;
 
 // Something is wrong that concerns everybody: the next primary may turn up at any host.
-bool ClusterInDoubt(const ClusterVerdict& cluster) {
+bool ClusterInDoubt(const ClusterVerdict& cluster, MonoUs started) {
   if (!cluster.primary || cluster.live_primaries > 1) return true;
   const HostVerdict& primary = cluster.hosts[*cluster.primary];
-  // One that is full has just said that it runs.
-  return primary.liveness == Liveness::kSuspect && primary.last_outcome != Outcome::kFull;
+  // One that is full has just said that it runs; one that answers us, and lets nobody else in, is
+  // a reason to hurry for as long as somebody may be about to do something.
+  return primary.liveness == Liveness::kSuspect && primary.last_outcome != Outcome::kFull &&
+         (primary.last_outcome != Outcome::kOk || started - primary.last_change < kEagerForUs);
 }
 
 // A healthy server has just ended our session, or cancelled our query: asking again at once clears
@@ -33,14 +35,34 @@ bool FirstInterruption(const HostVerdict& host, const Limits& limits) {
          host.last_check - host.last_success >= limits.fast_poll_interval_us;
 }
 
-// A server that is starting up, or lets nobody in, writes a line into its log for each attempt, and
-// a name server is asked for each lookup: once down, such a host is asked at the usual pace,
-// however long that lasts. One that is full has enough to do at any time.
-bool IsBetterSpared(const HostVerdict& host) {
-  if (host.last_outcome == Outcome::kFull) return true;
-  return host.liveness == Liveness::kDown &&
-         (host.last_outcome == Outcome::kRejected || host.last_outcome == Outcome::kUnresolved ||
-          host.last_outcome == Outcome::kGarbled);
+// A server that is full has enough to do at any time.
+bool IsFull(const HostVerdict& host) { return host.last_outcome == Outcome::kFull; }
+
+// Down, and each further attempt costs it a line of its log, or a name server a question.
+bool LetsNobodyIn(const HostVerdict& host) {
+  if (host.liveness != Liveness::kDown) return false;
+  switch (host.last_outcome) {
+    case Outcome::kStarting:
+    case Outcome::kRejected:
+    case Outcome::kGarbled:
+    case Outcome::kUnresolved:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// What is on its way is looked for sooner than what somebody has to mend.
+constexpr std::int64_t kSilencePerPauseOnItsWay = 8;
+constexpr std::int64_t kSilencePerPause = 2;
+
+std::int64_t PauseOf(const HostVerdict& host, const Limits& limits, MonoUs started, MonoUs news) {
+  const bool on_its_way =
+      host.last_outcome == Outcome::kStarting || host.last_outcome == Outcome::kUnresolved;
+  const MonoUs since = std::max({news, host.answers_so_since, host.vouched_since});
+  const std::int64_t silence = std::max<std::int64_t>(started - since, 0);
+  const std::int64_t wanted = silence / (on_its_way ? kSilencePerPauseOnItsWay : kSilencePerPause);
+  return std::min(std::max(wanted, limits.poll_interval_us), LongestPause(limits));
 }
 
 // `interval`, or longer when nothing has happened for a while. It doubles instead of growing
@@ -95,11 +117,15 @@ MonoUs NextProbe(const ClusterVerdict& cluster, std::size_t index, const Limits&
                  MonoUs started, MonoUs ended, MonoUs news) {
   const HostVerdict& host = cluster.hosts[index];
   if (started == 0 || FirstInterruption(host, limits)) return ended;
-  if (host.liveness == Liveness::kSuspect && !IsBetterSpared(host)) {
+  const bool answers = host.last_outcome == Outcome::kOk;
+  if (host.liveness == Liveness::kSuspect && !answers && !IsFull(host)) {
     return std::max(started + SuspectInterval(host, limits, started), ended);
   }
+  const bool spared = LetsNobodyIn(host);
+  const std::int64_t pause = spared ? PauseOf(host, limits, started, news) : 0;
+  if (pause > limits.poll_interval_us) return std::max(started + pause, ended);
   const std::size_t hosts = cluster.hosts.size();
-  const bool eager = ClusterInDoubt(cluster) && !IsBetterSpared(host);
+  const bool eager = ClusterInDoubt(cluster, started) && !spared && !IsFull(host);
   // Whoever lives may be promoted at any moment, and costs next to nothing to ask.
   const std::int64_t silence = IsLive(host) ? 0 : started - news;
   const std::int64_t interval =
@@ -109,6 +135,18 @@ MonoUs NextProbe(const ClusterVerdict& cluster, std::size_t index, const Limits&
   // The probe outlasted the turn. Of many such probes the next ones are spread over what is left.
   const std::int64_t left = started + interval - ended;
   return left > 0 ? ended + Place(left, index, hosts) : ended;
+}
+
+std::int64_t LongestPause(const Limits& limits) {
+  constexpr std::int64_t kLongestUs = 60 * kUsPerSecond;
+  return std::max(kLongestUs, limits.poll_interval_us);
+}
+
+MonoUs SessionTurn(std::size_t index, std::size_t hosts, MonoUs now) {
+  constexpr std::int64_t kIntervalUs = 9 * kUsPerSecond;
+  constexpr std::int64_t kUsPerHost = 100 * kUsPerMs;
+  const auto bearable = static_cast<std::int64_t>(hosts) * kUsPerHost;
+  return TurnUpTo(now, std::max(kIntervalUs, bearable), index, hosts);
 }
 
 std::int64_t ConnectionAge(std::size_t index, std::size_t hosts, const Limits& limits) {

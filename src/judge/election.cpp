@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "judge/age.hpp"
+#include "judge/judge.hpp"
 #include "judge/quorum.hpp"
 #include "judge/topology.hpp"
 
@@ -283,7 +284,10 @@ class Forest {
     if (IsLive(host) && host.failing_since == 0) return true;
     // (where hosts are asked rarely, its end may have been noticed long after its last answer)
     const MonoUs last = std::max(host.last_answer, host.failing_since);
-    return host.unreachable_here || (last != 0 && now_ - last <= kRestartUs);
+    // (whoever lets nobody in is there until asked again, and is asked ever more rarely)
+    const bool says_no = host.last_answer != 0 && host.last_answer == host.last_check;
+    const std::int64_t asked_within = says_no ? LongestPause(limits_) : 0;
+    return host.unreachable_here || (last != 0 && now_ - last <= kRestartUs + asked_within);
   }
 
   // That nobody follows it now does not end its rank at once.

@@ -28,6 +28,7 @@
 #include "config/limits.hpp"
 #include "judge/verdict.hpp"
 #include "probe/observation.hpp"
+#include "probe/session_trial.hpp"
 
 #include "base/cpp_only.hpp"
 
@@ -38,6 +39,16 @@ namespace pg_status {
 // last success are kept through failures. kTerminated, kCancelled and kFull count as at most one
 // failure: `fails` is never raised above 1 by another one of them.
 void RecordObservation(HostVerdict& host, const Observation& observation, const Limits& limits);
+
+// What came of trying a new session beside the one that answers. A host that stays silent there, or
+// hangs up max_fails times in a row, is suspect for that, however well the other session answers.
+// One that is full, or ends the session on request, runs and takes sessions. True: it refuses, so
+// the session that hides that is to be given up, and the usual rules decide.
+bool RecordTrial(HostVerdict& host, const SessionTry& trial, const Limits& limits);
+
+// The last moment up to `now` at which a new session with host `index` of so many `hosts` was to be
+// tried: each 9 s, with more than 90 hosts a tenth of a second for each; spread over that time.
+MonoUs SessionTurn(std::size_t index, std::size_t hosts, MonoUs now);
 
 // Judges all hosts anew from what is recorded of each. own: this server, as far as known. Updates
 // cluster.clock with the chosen primary's report. `entries` and cluster.hosts have the same size
@@ -54,9 +65,18 @@ void JudgeCluster(ClusterVerdict& cluster, const std::vector<HostEntry>& entries
 //                         a server that ends every session must not be asked without a pause)
 //   cluster in doubt      no primary is known, or it is suspect, or several hosts claim the role:
 //                         each fast_poll_interval (of more hosts than it has half milliseconds:
-//                         each so many half milliseconds). But not a host that is down and answers
-//                         "no" each time, to spare its log
+//                         each so many half milliseconds)
 //   otherwise, or full    each poll_interval
+//   lets nobody in        once it is down for that: each poll_interval, then ever more rarely,
+//                         up to LongestPause
+//
+// A server that lets nobody in writes a line into its log for each attempt, and a name server is
+// asked for each lookup. One that starts, or has no name yet, may be there any moment: it is asked
+// after an eighth of the time that went by since something last pointed to a change, so a recovery
+// of a minute is noticed 8 s after its end. Who says no for another reason (its pg_hba.conf, our
+// role, our password), or does not speak our language, is asked after half of that time. Such a
+// point is: it fails in another way than before; another node says that it reaches it; the last
+// news of any host; somebody has asked to check it.
 //
 // Hosts that live are asked fast for as long as the doubt lasts: one of them may be promoted at any
 // moment. For hosts that do not answer the fast intervals hold for a minute after the news (of a
@@ -70,6 +90,9 @@ void JudgeCluster(ClusterVerdict& cluster, const std::vector<HostEntry>& entries
 // to start. Never before `ended`; overruns do not accumulate.
 MonoUs NextProbe(const ClusterVerdict& cluster, std::size_t index, const Limits& limits,
                  MonoUs started, MonoUs ended, MonoUs news);
+
+// How long a host that lets nobody in is left alone at most: a minute, or poll_interval.
+std::int64_t LongestPause(const Limits& limits);
 
 // At what age a kept connection to host `index` of so many `hosts` is renewed: between a half and
 // the whole of conn_max_age, another one for each host. Connections that were made at once are not

@@ -7,6 +7,8 @@
 //   suspect   up           suspect                      down
 //   down      up           down                         down
 //
+// A host that answers on the session we have, and lets no other in, is suspect instead of up.
+//
 // A failure that a running server causes on request, or by being full, is no evidence: it makes a
 // host suspect, and never down.
 #include <algorithm>
@@ -87,10 +89,26 @@ void RecordSuccess(HostVerdict& host, const Observation& observation) {
   host.peer_address = observation.peer_address;
   host.last_success = observation.finished;
   host.last_sign = observation.finished;
-  host.last_error.clear();
   host.fails = 0;
   host.failing_since = 0;
-  SetLiveness(host, Liveness::kUp, observation.finished);
+  if (observation.new_connection) {
+    host.takes_sessions = true;
+    host.no_sessions_why.clear();
+    host.sessions_closed = 0;
+  }
+  host.last_error = host.no_sessions_why;
+  SetLiveness(host, host.no_sessions_why.empty() ? Liveness::kUp : Liveness::kSuspect,
+              observation.finished);
+}
+
+// Of a host that is down it is known only if it says so.
+void RecordDownSessions(HostVerdict& host, const Observation& observation) {
+  const bool says_no =
+      observation.outcome == Outcome::kRejected || observation.outcome == Outcome::kStarting;
+  host.takes_sessions.reset();
+  if (says_no) host.takes_sessions = observation.asked != 0;
+  host.no_sessions_why.clear();
+  host.sessions_closed = 0;
 }
 
 void RecordFailure(HostVerdict& host, const Observation& observation, const Limits& limits) {
@@ -105,6 +123,7 @@ void RecordFailure(HostVerdict& host, const Observation& observation, const Limi
   }
   if (evidence && host.fails >= limits.max_fails) {
     host.primary_since = 0;
+    RecordDownSessions(host, observation);
     SetLiveness(host, Liveness::kDown, observation.finished);
   } else if (host.liveness == Liveness::kUp) {
     SetLiveness(host, Liveness::kSuspect, observation.finished);
@@ -114,9 +133,13 @@ void RecordFailure(HostVerdict& host, const Observation& observation, const Limi
 }  // namespace
 
 void RecordObservation(HostVerdict& host, const Observation& observation, const Limits& limits) {
-  host.checked = true;
   const bool retry = host.fails > 0 && host.liveness != Liveness::kDown;
   CountProbe(observation, retry, host.tally);
+  if (!host.checked || observation.outcome != host.last_outcome ||
+      observation.error != host.last_error) {
+    host.answers_so_since = observation.finished;
+  }
+  host.checked = true;
   host.last_outcome = observation.outcome;
   if (IsAnswer(observation.outcome)) host.last_answer = observation.finished;
   host.last_begun = observation.started;
@@ -127,6 +150,34 @@ void RecordObservation(HostVerdict& host, const Observation& observation, const 
   } else {
     RecordFailure(host, observation, limits);
   }
+}
+
+bool RecordTrial(HostVerdict& host, const SessionTry& trial, const Limits& limits) {
+  if (host.liveness == Liveness::kDown) return false;
+  switch (trial.outcome) {
+    case Outcome::kTimeout:
+      host.no_sessions_why = "takes no new sessions: " + trial.error;
+      break;
+    case Outcome::kClosed:
+      if (++host.sessions_closed < limits.max_fails) return false;
+      host.no_sessions_why = "takes no new sessions: " + trial.error;
+      break;
+    case Outcome::kOk:
+    case Outcome::kFull:
+    case Outcome::kTerminated:
+    case Outcome::kCancelled:
+      host.no_sessions_why.clear();
+      host.sessions_closed = 0;
+      break;
+    default:
+      return true;
+  }
+  host.takes_sessions = host.no_sessions_why.empty();
+  if (host.last_outcome != Outcome::kOk) return false;  // the probes have their own reason
+  host.last_error = host.no_sessions_why;
+  SetLiveness(host, host.no_sessions_why.empty() ? Liveness::kUp : Liveness::kSuspect,
+              trial.finished);
+  return false;
 }
 
 }  // namespace pg_status

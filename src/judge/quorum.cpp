@@ -227,6 +227,9 @@ void Ballot::WeighDown() {
     HostVerdict& host = cluster_.hosts[i];
     const bool down = host.liveness == Liveness::kDown;
     const bool self = own_.known() && RunSeen(host) == own_;
+    const bool vouched = down && host.votes_up > 0;
+    if (!vouched) host.vouched_since = 0;
+    if (vouched && host.vouched_since == 0) host.vouched_since = now_;
     host.unreachable_here =
         down && !self && quorum.possible() && proved_[i] && host.votes_up >= quorum.majority();
     const bool cut_off = quorum.possible() && host.votes_down >= quorum.majority() &&

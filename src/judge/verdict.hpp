@@ -107,9 +107,15 @@ struct HostVerdict {
   MonoUs last_success = 0;
   MonoUs last_sign = 0;  // when an answer proved last that the server runs: a success, or a failure
                          // that is no evidence against it
-  MonoUs last_answer = 0;    // when a server answered last, be it that it lets nobody in
-  MonoUs failing_since = 0;  // end of the first of the unbroken row of failures; 0 = none
-  MonoUs last_change = 0;    // liveness or role changed
+  MonoUs last_answer = 0;       // when a server answered last, be it that it lets nobody in
+  MonoUs answers_so_since = 0;  // since when its probes end in the same way, with the same error,
+                                // or somebody has asked to check it
+  MonoUs failing_since = 0;     // end of the first of the unbroken row of failures; 0 = none
+  std::optional<bool> takes_sessions;  // as last tried; nullopt: not known
+  std::string no_sessions_why;         // of a host that answers on the session we have, and has let
+                                       // no other in when that was tried; "" it has
+  int sessions_closed = 0;             // trials in a row that it ended without a word
+  MonoUs last_change = 0;              // liveness or role changed
   MonoUs primary_since = 0;  // end of the first of the unbroken row of good probes that saw this
                              // server as a primary; 0 = none
   MonoUs timeline_since =
@@ -141,7 +147,9 @@ struct HostVerdict {
   std::string followed;                       // name of the host it streamed from last; "" unknown
   int votes_up = 0;                           // voting nodes that reach it, itself included
   int votes_down = 0;                         // voting nodes that do not
-  bool unreachable_here = false;              // down for this node, while a majority reaches it
+  MonoUs vouched_since = 0;  // of a host that is down: since when another node says that it reaches
+                             // it; 0 = nobody does
+  bool unreachable_here = false;  // down for this node, while a majority reaches it
   MonoUs cut_off_since = 0;  // since when a majority says that it cannot reach it, although it runs
                              // in our sight, or is this server; 0 = it does not say so
   bool cut_off_before =
@@ -159,7 +167,8 @@ inline bool IsEvidence(Outcome outcome) {
 
 // Whether a server was there to answer, whatever it said: one that starts or stops is on its way.
 inline bool IsAnswer(Outcome outcome) {
-  return outcome == Outcome::kOk || outcome == Outcome::kRejected || !IsEvidence(outcome);
+  return outcome == Outcome::kOk || outcome == Outcome::kRejected ||
+         outcome == Outcome::kStarting || !IsEvidence(outcome);
 }
 
 // Answers, or did so a moment ago.

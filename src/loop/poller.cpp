@@ -20,7 +20,7 @@ namespace {
 constexpr std::int64_t kMinProbeGapUs = 20 * kUsPerMs;
 
 // Descriptors that are no host's: the resolver's, the loop's own, the server's.
-constexpr std::size_t kOtherFds = 128;
+constexpr std::size_t kOtherFds = 128 + 64;
 
 // Judging looks at all hosts; with many of them, observations are gathered for a moment first. And
 // when the machine is so busy that judging takes long, more of the time there is goes to asking.
@@ -38,6 +38,10 @@ constexpr std::int64_t kMaxWallErrorUs = 100 * kUsPerMs;
 
 // After there was no memory to judge with: what is missing now is missing a moment later, too.
 constexpr std::int64_t kMemoryPauseUs = 100 * kUsPerMs;
+
+// A name that has come to mean another address is noticed within a minute, name servers that take
+// their time included.
+constexpr std::int64_t kNameCheckUs = 30 * kUsPerSecond;
 
 // Lines of log at once: more than a failover of a large cluster makes.
 constexpr std::int64_t kLogBurst = 500;
@@ -64,6 +68,10 @@ bool SamePlace(const HostEntry& a, const HostEntry& b) {
   return a.name == b.name && a.kind == b.kind && a.hostname == b.hostname && a.port == b.port;
 }
 
+// Trials of new sessions that are under way, and how long a server that is full is spared another.
+constexpr std::ptrdiff_t kMaxTrials = 64;
+constexpr std::int64_t kFullPauseUs = 60 * kUsPerSecond;
+
 }  // namespace
 
 Poller::Peer::Peer(Poller& owner, HostEntry host, std::unique_ptr<Link> link)
@@ -82,7 +90,10 @@ Poller::Poller(PollerSettings settings) {
 // Watchers go before the connections they watch: libuv must not find a descriptor closed behind its
 // back.
 Poller::~Poller() {
-  for (const auto& peer : peers_) StopWatching(*peer);
+  for (const auto& peer : peers_) {
+    StopWatching(*peer);
+    peer->trial_watch.reset();
+  }
   peers_.clear();
 }
 
@@ -167,6 +178,7 @@ void Poller::ReplacePeers(const std::vector<HostEntry>& hosts, const ConnectionO
   for (const auto& peer : former) {
     if (!peer) continue;
     StopWatching(*peer);
+    peer->trial_watch.reset();
     if (resolver_) resolver_->Forget(peer.get());
   }
   LineUpAnew();
@@ -234,6 +246,7 @@ void Poller::ProbeNow() {
 void Poller::ProbeNow(std::size_t index) {
   if (index >= peers_.size()) return;
   Peer& peer = *peers_[index];
+  cluster_.hosts[index].answers_so_since = EventLoop::Now();  // whoever asks expects another answer
   if (peer.probe.state() != PeerProbe::State::kResting) {
     peer.ask_again = true;
     return;
@@ -339,6 +352,11 @@ void Poller::ServeLine(MonoUs until) {
     const bool rested = peer->probe.state() == PeerProbe::State::kResting;
     const bool fired = std::exchange(peer->timer_fired, false);
     const bool ready = std::exchange(peer->socket_ready, false);
+    if (std::exchange(peer->trial_ready, false)) {
+      peer->trial_watch.reset();
+      peer->trial.OnSocket(EventLoop::Now());
+      CollectTrial(*peer);
+    }
     if (ready) SocketReady(*peer);
     // A start that is due is due, whatever the socket had to say.
     const bool rests = peer->probe.state() == PeerProbe::State::kResting;
@@ -352,7 +370,7 @@ void Poller::LineUpAnew() {
   first_in_line_ = last_in_line_ = nullptr;
   for (const auto& peer : peers_) {
     peer->in_line = false;
-    if (peer->timer_fired || peer->socket_ready) Queue(*peer);
+    if (peer->timer_fired || peer->socket_ready || peer->trial_ready) Queue(*peer);
   }
 }
 
@@ -408,17 +426,26 @@ void Poller::AfterMove(Peer& peer) {
 // A lookup may outlast the probe that wanted it: its answer then serves the next one.
 void Poller::LookUp(Peer& peer) {
   peer.looking_up = true;
-  resolver_->Lookup(&peer, peer.entry.hostname,
-                    [this, &peer](std::vector<std::string> addresses, const std::string& error) {
-                      peer.looking_up = false;
-                      // a deadline of the lookup is over with it
-                      if (peer.probe.state() != PeerProbe::State::kResting) {
-                        peer.timer_fired = false;
-                      }
-                      StopWatching(peer);
-                      peer.probe.OnResolved(EventLoop::Now(), std::move(addresses), error);
-                      AfterMove(peer);
-                    });
+  peer.looked_up = EventLoop::Now();
+  resolver_->Lookup(&peer, peer.entry.hostname, [this, &peer](Resolver::Found found) {
+    const MonoUs now = EventLoop::Now();
+    peer.looking_up = false;
+    // a deadline of the lookup is over with it
+    if (peer.probe.state() != PeerProbe::State::kResting) peer.timer_fired = false;
+    StopWatching(peer);
+    if (found.no_such_name) {
+      peer.probe.OnNoSuchName(now, found.error);
+    } else {
+      peer.probe.OnResolved(now, std::move(found.addresses), found.error);
+    }
+    AfterMove(peer);
+  });
+}
+
+// Whether a name still means the address that we are connected to.
+void Poller::CheckName(Peer& peer, MonoUs now) {
+  if (peer.entry.kind != PlaceKind::kName || peer.looking_up) return;
+  if (peer.probe.doubts_name() || now - peer.looked_up >= kNameCheckUs) LookUp(peer);
 }
 
 void Poller::StopWatching(Peer& peer) { peer.watch.reset(); }
@@ -456,6 +483,75 @@ void Poller::Collect(Peer& peer) {
     settings_.local.orders[peer.index].since_wall = WallTime(EventLoop::Now());
   }
   ScheduleJudgement();
+  // (a new connection has just looked)
+  const bool looked = observation->new_connection || observation->outcome == Outcome::kUnresolved;
+  if (!looked) CheckName(peer, observation->finished);
+  TryNewSession(peer, *observation);
+}
+
+// After a good probe: whether a new session would have been let in, too. At most kMaxTrials of them
+// are under way, most of them at hosts that hang.
+void Poller::TryNewSession(Peer& peer, const Observation& observation) {
+  const MonoUs now = observation.finished;
+  if (peer.trial.running()) {
+    const bool answered = observation.outcome == Outcome::kOk;
+    if (!answered) {
+      // (the host has worse troubles)
+      peer.trial_watch.reset();
+      peer.trial.Stop();
+      return;
+    }
+    peer.trial_watch.reset();
+    peer.trial.OnLook(now, settings_.limits, observation.finished - observation.asked);
+    CollectTrial(peer);
+    return;
+  }
+  if (observation.outcome != Outcome::kOk) return;
+  const MonoUs last = std::max(peer.tried, peer.probe.connected());
+  const bool again = cluster_.hosts[peer.index].sessions_closed > 0;
+  if (!again && SessionTurn(peer.index, peers_.size(), now) <= last) return;
+  const auto running = std::count_if(peers_.begin(), peers_.end(),
+                                     [](const auto& other) { return other->trial.running(); });
+  if (running >= kMaxTrials) return;
+  Endpoint where;
+  std::unique_ptr<Link> link = peer.probe.LinkForTrial(where);
+  if (!link) return;
+  peer.tried = now;
+  peer.trial.Begin(now, std::move(link), where);
+  CollectTrial(peer);
+}
+
+void Poller::CollectTrial(Peer& peer) {
+  const std::optional<SessionTry> tried = peer.trial.Take();
+  WatchTrial(peer);
+  if (!tried) return;
+  // to be told again and again that there is no place takes what places there are
+  if (tried->outcome == Outcome::kFull) peer.tried = tried->finished + kFullPauseUs;
+  HostVerdict& host = cluster_.hosts[peer.index];
+  if (RecordTrial(host, *tried, settings_.limits)) {
+    StopWatching(peer);
+    peer.probe.GiveUpSession();
+    WatchSocket(peer);
+    Schedule(peer);
+  }
+  ScheduleJudgement();
+}
+
+void Poller::WatchTrial(Peer& peer) {
+  const SessionTrial::Wants wants = peer.trial.wants();
+  const int events = (wants.read ? UV_READABLE : 0) | (wants.write ? UV_WRITABLE : 0);
+  peer.trial_watch.reset();
+  if (wants.fd < 0 || events == 0) return;
+  peer.trial_watch = loop_.NewPoll(wants.fd, &peer);
+  if (!peer.trial_watch) return;
+  uv_poll_start(peer.trial_watch.get(), events,
+                [](uv_poll_t* handle, int /*status*/, int /*ready*/) {
+                  auto* ready = static_cast<Peer*>(handle->data);
+                  ready->trial_watch.reset();
+                  ready->trial_ready = true;
+                  ready->poller.Queue(*ready);
+                });
+  loop_.WatchersChanged();
 }
 
 void Poller::Schedule(Peer& peer) {

@@ -21,6 +21,7 @@
 #include "loop/resolver.hpp"
 #include "probe/libpq_link.hpp"
 #include "probe/peer_probe.hpp"
+#include "probe/session_trial.hpp"
 #include "publish/build_event.hpp"
 #include "publish/build_snapshot.hpp"
 #include "publish/event.h"
@@ -102,9 +103,14 @@ class Poller {
     MonoUs armed_for = kNotArmed;
     MonoUs due = 0;  // when the timer should fire; later than armed_for if that was past already
     PollHandle watch;
+    SessionTrial trial;  // of a new session, beside the one that is kept
+    PollHandle trial_watch;
+    MonoUs tried = 0;          // when the last one was begun; later when the next one is to wait
+    bool trial_ready = false;  // its socket is
     MonoUs started = 0;
     MonoUs ended = 0;
     bool looking_up = false;  // the resolver has its name
+    MonoUs looked_up = 0;     // when it was given it last
     bool ask_again = false;   // as soon as the running probe has ended
     MonoUs attached = 0;      // when its maintenance was ordered to end, until it has answered; 0
     // What it stands in line for, and who is behind it.
@@ -125,7 +131,11 @@ class Poller {
   void StopWatching(Peer& peer);
   void WatchSocket(Peer& peer);
   void LookUp(Peer& peer);
+  void CheckName(Peer& peer, MonoUs now);
   void Collect(Peer& peer);
+  void TryNewSession(Peer& peer, const Observation& observation);
+  void WatchTrial(Peer& peer);
+  void CollectTrial(Peer& peer);
   void Schedule(Peer& peer);
   void Arm(Peer& peer, MonoUs when);
   void ScheduleJudgement(MonoUs earliest = 0);

@@ -34,6 +34,22 @@ std::vector<std::string> Numeric(const ares_addrinfo* result) {
   return addresses;
 }
 
+// Answers that a name server, or the hosts file, would give again: there is no such name, or none
+// with an address. (A name that c-ares itself finds wrong is asked of nobody.)
+bool IsNoSuchName(int status) {
+  return status == ARES_ENOTFOUND || status == ARES_ENODATA || status == ARES_EBADNAME;
+}
+
+std::string WhyNot(int status) {
+  if (status == ARES_SUCCESS) return "the name has no address";
+  std::string why = std::string("could not resolve the name: ") + ares_strerror(status);
+  // psql on the same machine may well know it
+  if (IsNoSuchName(status)) {
+    why += " (only /etc/hosts and DNS were asked: other sources of nsswitch.conf are not used)";
+  }
+  return why;
+}
+
 }  // namespace
 
 // What c-ares carries for us; freed in its callback, which always comes.
@@ -70,9 +86,14 @@ void Resolver::Start() {
     self->loop_.Guard([&] { self->Watch(fd, read != 0, write != 0); });
   };
   options.sock_state_cb_data = this;
-  if (ares_init_options(&channel_, &options,
-                        ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB) !=
-      ARES_SUCCESS) {
+  int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
+#ifdef ARES_OPT_QUERY_CACHE
+  // Newer versions keep answers for as long as they may be kept: a host that has moved would be
+  // asked at its old address for that long, and the new one is looked for when it does not answer.
+  options.qcache_max_ttl = 0;
+  mask |= ARES_OPT_QUERY_CACHE;
+#endif
+  if (ares_init_options(&channel_, &options, mask) != ARES_SUCCESS) {
     channel_ = nullptr;
   }
   if (channel_ != nullptr && !name_servers_.empty() &&
@@ -100,12 +121,16 @@ void Resolver::Lookup(const void* owner, const std::string& name, Callback callb
   }
   if (channel_ == nullptr && EventLoop::Now() - started_ >= kMinReloadGapUs) Start();
   if (channel_ == nullptr) {
-    callback({}, "the resolver could not be set up");
+    callback({{}, "the resolver could not be set up", false});
     return;
   }
   const std::uint64_t serial = next_serial_++;
+  waiting_[owner] = Waiting{serial, std::move(callback), name};
+  Ask(owner, serial, name);
+}
+
+void Resolver::Ask(const void* owner, std::uint64_t serial, const std::string& name) {
   auto request = std::make_unique<Request>(Request{this, owner, serial});
-  waiting_[owner] = Waiting{serial, std::move(callback)};
   ++under_way_;
 
   ares_addrinfo_hints hints{};
@@ -135,14 +160,23 @@ void Resolver::Answered(const void* owner, std::uint64_t serial, int status,
 
   const auto found = waiting_.find(owner);
   if (found == waiting_.end() || found->second.serial != serial) return;
+  // "search ." in resolv.conf makes older versions ask for "db1..", which they then find wrong;
+  // with its last dot a name is asked for as it is.
+  std::string& name = found->second.name;
+  if (status == ARES_EBADNAME && channel_ != nullptr && !name.empty() && name.back() != '.') {
+    name += '.';
+    Ask(owner, serial, std::string(name));
+    return;
+  }
   const Callback callback = std::move(found->second.callback);
   waiting_.erase(found);
-  std::vector<std::string> addresses;
-  if (status == ARES_SUCCESS) addresses = Numeric(result);
-  const std::string error =
-      status == ARES_SUCCESS ? "the name has no address"
-                             : std::string("could not resolve the name: ") + ares_strerror(status);
-  callback(std::move(addresses), error);
+  Found told;
+  if (status == ARES_SUCCESS) told.addresses = Numeric(result);
+  if (told.addresses.empty()) {
+    told.error = WhyNot(status);
+    told.no_such_name = status == ARES_SUCCESS || IsNoSuchName(status);
+  }
+  callback(std::move(told));
 }
 
 // c-ares opens and closes sockets as it likes and tells here which it waits for.

@@ -19,9 +19,14 @@ namespace pg_status {
 
 class Resolver {
  public:
-  // Numeric addresses, or none and the reason.
-  using Callback =
-      std::function<void(std::vector<std::string> addresses, const std::string& error)>;
+  // Numeric addresses, or none and the reason. no_such_name: not for want of an answer, but because
+  // it was answered that the name does not exist, or has no address.
+  struct Found {
+    std::vector<std::string> addresses;
+    std::string error;
+    bool no_such_name = false;
+  };
+  using Callback = std::function<void(Found found)>;
 
   // try_timeout_ms: how long one name server is waited for. name_servers: "127.0.0.1:53,[::1]:53",
   // instead of the system's; "" for those.
@@ -45,6 +50,7 @@ class Resolver {
   void Start();
   void Watch(ares_socket_t fd, bool read, bool write);
   void Process(ares_socket_t read, ares_socket_t write);
+  void Ask(const void* owner, std::uint64_t serial, const std::string& name);
   void Answered(const void* owner, std::uint64_t serial, int status, ares_addrinfo* result);
   void KeepTicking();
 
@@ -56,6 +62,7 @@ class Resolver {
   struct Waiting {
     std::uint64_t serial = 0;
     Callback callback;
+    std::string name;
   };
   std::map<const void*, Waiting> waiting_;
   std::uint64_t next_serial_ = 1;

@@ -303,6 +303,8 @@ return_hosts(FunctionCallInfo fcinfo, const char *only)
 			pgst_add(&row, known, BoolGetDatum(host->diverged));
 			pgst_add(&row, known, BoolGetDatum(host->superseded));
 			pgst_add(&row, known && host->has_read_only, BoolGetDatum(host->read_only));
+			pgst_add(&row, known && host->has_takes_sessions,
+					 BoolGetDatum(host->takes_sessions));
 		}
 		pgst_put_row(&rows, &row);
 	}

@@ -132,15 +132,20 @@ inherit(PgstPoller *poller)
 		pgst_poller_inherit(poller, snapshot);
 }
 
-/* A smart shutdown waits for our own session too; the probe that learns of it ends it. */
+/*
+ * This server has begun to let sessions in, or a shutdown has begun. Of the first our own
+ * checks would learn late, as whoever lets nobody in is asked ever more rarely. And a
+ * smart shutdown waits for our own session too; the probe that learns of it ends it.
+ */
 static bool
-shutdown_has_begun(void)
+own_doors_have_changed(void)
 {
-	static bool stopping = false;
-	bool was_stopping = stopping;
+	static PgstNodeState last = PGST_NODE_STARTING;
+	PgstNodeState was = last;
 
-	stopping = pgst_node_state() == PGST_NODE_STOPPING;
-	return stopping && !was_stopping;
+	last = pgst_node_state();
+	return (was == PGST_NODE_STARTING) != (last == PGST_NODE_STARTING) ||
+		   (was == PGST_NODE_STOPPING) != (last == PGST_NODE_STOPPING);
 }
 
 /* What operators want: orders, and checks out of turn. */
@@ -204,7 +209,7 @@ pgst_poller_main(Datum arg)
 			configure(&poller);
 		obey(poller);
 		pgst_watchdog_start();
-		if (promotions != pgst_promotions() || shutdown_has_begun())
+		if (promotions != pgst_promotions() || own_doors_have_changed())
 		{
 			promotions = pgst_promotions();
 			pgst_poller_probe_now(poller);

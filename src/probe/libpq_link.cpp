@@ -105,6 +105,7 @@ std::optional<Refusal> FindRefusal(std::string_view message) {
 Outcome OutcomeOfRefusal(std::string_view sqlstate) {
   if (sqlstate == "57P01") return Outcome::kTerminated;
   if (sqlstate == "53300") return Outcome::kFull;
+  if (sqlstate == "57P03") return Outcome::kStarting;
   return Outcome::kRejected;
 }
 

@@ -101,6 +101,7 @@ enum class Outcome : std::uint8_t {
                 // recovery), which a running server does on request
   kCancelled,  // it cancelled our query (57014, 40001, 40P01), the session is still there: likewise
   kFull,       // it runs, but has no place for one more session (53300)
+  kStarting,   // it takes no sessions yet, or no more: it starts, recovers or stops (57P03)
   kRejected,   // the server answered, but did not let us in or could not take the query (any other
                // SQLSTATE)
   kGarbled,    // the answer is not one of ours: wrong protocol, wrong shape, missing facts

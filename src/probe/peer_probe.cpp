@@ -17,6 +17,14 @@ namespace {
 constexpr std::int64_t kFirstPatienceUs = 60 * kUsPerSecond;
 constexpr std::int64_t kMaxPatienceUs = 3600 * kUsPerSecond;
 
+// Where there are other addresses, one of which may serve by now, they have their turn sooner.
+constexpr std::int64_t kFirstPatienceOfManyUs = 10 * kUsPerSecond;
+constexpr std::int64_t kMaxPatienceOfManyUs = 60 * kUsPerSecond;
+
+// Of a probe's time, what an address is given at least; those for which nothing is left come first
+// the next time.
+constexpr std::int64_t kLeastShare = 4;
+
 // A kept session holds up a smart shutdown of the peer until the next probe reads that it is
 // stopping.
 constexpr std::int64_t kKeepUpToUs = 10 * kUsPerSecond;
@@ -27,11 +35,31 @@ constexpr int kMaxRestingWakes = 100;
 // Whoever cancels our query more often than this within one probe means it.
 constexpr int kMaxRepeats = 5;
 
+// How much a failure to connect to one of several addresses tells of the host. That nothing listens
+// at one of them does not prove that nothing does, so silence goes before it.
+int Weight(Outcome failed) {
+  switch (failed) {
+    case Outcome::kFull:
+    case Outcome::kTerminated:
+      return 4;
+    case Outcome::kStarting:
+    case Outcome::kRejected:
+    case Outcome::kGarbled:
+      return 3;
+    case Outcome::kTimeout:
+      return 2;
+    case Outcome::kRefused:
+      return 0;
+    default:
+      return 1;
+  }
+}
+
 }  // namespace
 
 PeerProbe::PeerProbe(const HostEntry& entry, std::unique_ptr<Link> link)
     : kind_(entry.kind), hostname_(entry.hostname), port_(entry.port), link_(std::move(link)) {
-  if (kind_ == PlaceKind::kAddress) addresses_.push_back(hostname_);
+  if (kind_ == PlaceKind::kAddress) book_.Found({hostname_});
 }
 
 // Makes a move of the state machine. (The text of the failure is short enough to need no memory.)
@@ -59,17 +87,23 @@ void PeerProbe::Begin(MonoUs now, const Limits& limits) {
   resting_wakes_ = 0;
   repeats_ = 0;
   keep_ = limits.poll_interval_us <= kKeepUpToUs;
+  max_fails_ = std::max(limits.max_fails, 1);
+  least_share_us_ = limits.poll_timeout_us / kLeastShare;
   WithMemory(now, [&] { Proceed(now, limits); });
 }
 
 // With the session that did not answer the probe before, with the kept connection, or with a new
 // one.
 void PeerProbe::Proceed(MonoUs now, const Limits& limits) {
+  if (std::exchange(give_up_, false)) {
+    stalled_ = State::kResting;
+    link_->Close();
+  }
   if (Resume(now)) return;
   const bool too_old = now - connected_ >= limits.conn_max_age_us;
   if (!link_->is_open()) {
     Connect(now);
-  } else if (too_old) {
+  } else if (too_old || moved_) {
     Renew(now);
   } else {
     kept_connection_ = true;
@@ -81,6 +115,13 @@ void PeerProbe::Proceed(MonoUs now, const Limits& limits) {
 void PeerProbe::Renew(MonoUs now) {
   former_ = std::exchange(link_, link_->Another());
   Connect(now);
+}
+
+// Whether an attempt to renew the connection that ended so says nothing against the old one: the
+// server runs, or may be slow. Whose name has moved is not asked at the old address for ever.
+bool PeerProbe::MayFallBack(Outcome failed) {
+  if (moved_) return ++move_fails_ < max_fails_;
+  return failed == Outcome::kFull || failed == Outcome::kTerminated || failed == Outcome::kTimeout;
 }
 
 // Goes back to the connection that was to be renewed. False when there is none.
@@ -102,12 +143,15 @@ bool PeerProbe::Resume(MonoUs now) {
   const State stalled = std::exchange(stalled_, State::kResting);
   if (stalled == State::kResting) return false;
   if (now - stalled_since_ >= stall_patience_us_) {
-    stall_patience_us_ = std::min(2 * stall_patience_us_, kMaxPatienceUs);
+    const std::int64_t most = HasSeveralAddresses() ? kMaxPatienceOfManyUs : kMaxPatienceUs;
+    stall_patience_us_ = std::min(2 * stall_patience_us_, most);
     stalled_since_ = 0;
     link_->Close();
+    book_.GoOn();  // another one has its turn
     return false;
   }
   kept_connection_ = false;
+  tells_ = false;
   state_ = stalled;
   step_ = stalled_step_;
   // What the answer tells is only known to be newer than the question.
@@ -130,53 +174,83 @@ void PeerProbe::Connect(MonoUs now) {
   state_ = State::kResolving;
   // A resolver that says nothing is given a quarter of the time when an older answer can be used
   // instead.
-  if (!addresses_.empty()) {
+  if (!book_.empty()) {
     deadline_ = std::min(probe_deadline_, now + (probe_deadline_ - now) / 4);
   }
 }
 
 void PeerProbe::OnResolved(MonoUs now, std::vector<std::string> addresses,
                            const std::string& error) {
-  // The same addresses in another order are no news: resolvers shuffle them, and a silent one would
-  // get in front again.
-  const bool same = addresses.size() == addresses_.size() &&
-                    std::is_permutation(addresses.begin(), addresses.end(), addresses_.begin());
-  if (!addresses.empty() && !same) {
-    addresses_ = std::move(addresses);
-    first_address_ = 0;
-  }
-  if (state_ != State::kResolving) return;
-  if (addresses_.empty()) {
-    Fail(now, Outcome::kUnresolved, error);
-    return;
-  }
-  WithMemory(now, [&] { Open(now); });
+  WithMemory(now, [&] {
+    book_.Found(std::move(addresses));
+    const std::string connected = former_ ? "" : link_->peer_address();
+    const bool kept = state_ == State::kResting || kept_connection_;
+    if (!book_.empty() && kept && !connected.empty()) moved_ = !book_.Has(connected);
+    // (nobody waits there for an answer)
+    if (moved_ && stalled_ != State::kResting) give_up_ = true;
+    if (state_ != State::kResolving) return;
+    if (book_.empty()) {
+      Fail(now, Outcome::kUnresolved, error);
+    } else {
+      Open(now);
+    }
+  });
 }
 
-std::vector<std::string> PeerProbe::RotatedAddresses() const {
-  std::vector<std::string> rotated = addresses_;
-  if (!rotated.empty()) {
-    const auto first = static_cast<std::ptrdiff_t>(first_address_ % rotated.size());
-    std::rotate(rotated.begin(), rotated.begin() + first, rotated.end());
-  }
-  return rotated;
+void PeerProbe::OnNoSuchName(MonoUs now, const std::string& error) {
+  if (book_.DoesNotExist(max_fails_)) GiveUpSession();
+  OnResolved(now, {}, error);
 }
 
+void PeerProbe::GiveUpSession() {
+  if (state_ == State::kResting && stalled_ == State::kResting && link_->is_open()) {
+    link_->Close();
+    lost_connection_ = true;
+  } else {
+    give_up_ = true;
+  }
+}
+
+// Tries one address after the other, each for its share of the time.
 void PeerProbe::Open(MonoUs now) {
   state_ = State::kConnecting;
-  deadline_ = probe_deadline_;
+  tells_ = false;
+  // What is left of the time is for the old connection.
+  walk_deadline_ = former_ ? now + (probe_deadline_ - now) / 2 : probe_deadline_;
+  book_.BeginWalk();
+  OpenCurrent(now);
+}
+
+void PeerProbe::OpenCurrent(MonoUs now) {
   current_.new_connection = true;
   Endpoint endpoint;
   endpoint.host = hostname_;
   endpoint.port = port_;
-  if (kind_ != PlaceKind::kSocket) endpoint.addresses = RotatedAddresses();
-  // What is left of the time is for the old connection.
-  if (former_) deadline_ = now + (probe_deadline_ - now) / 2;
+  if (kind_ != PlaceKind::kSocket) endpoint.addresses = {book_.current()};
+  const auto left = static_cast<std::int64_t>(std::max<std::size_t>(book_.left(), 1));
+  const std::int64_t share = std::max((walk_deadline_ - now) / left, least_share_us_);
+  deadline_ = std::min(walk_deadline_, now + share);
   const LinkStep step = link_->Open(endpoint);
   // What fails before anything was sent (no descriptor is left, say) tells nothing of the peer.
   const bool of_our_own = step == LinkStep::kFailed && link_->failure().outcome == Outcome::kClosed;
   if (of_our_own && FallBack(now)) return;
   AdvanceConnecting(now, step);
+}
+
+// False when all addresses were tried, or time is up.
+bool PeerProbe::GoOnToNextAddress(MonoUs now, const LinkFailure& failure) {
+  if (!tells_ || Weight(failure.outcome) > Weight(telling_.outcome)) telling_ = failure;
+  tells_ = true;
+  if (!book_.GoOn() || now >= walk_deadline_) return false;
+  link_->Close();
+  OpenCurrent(now);
+  return true;
+}
+
+// At none of the addresses.
+void PeerProbe::CannotConnect(MonoUs now, const LinkFailure& failure) {
+  if (former_ && MayFallBack(failure.outcome) && FallBack(now)) return;
+  Fail(now, failure.outcome, failure.error);
 }
 
 void PeerProbe::OnSocket(MonoUs now) {
@@ -213,12 +287,11 @@ void PeerProbe::AdvanceConnecting(MonoUs now, LinkStep step) {
   step_ = step;
   if (step == LinkStep::kFailed) {
     const LinkFailure failure = link_->failure();
-    const bool it_runs =
-        failure.outcome == Outcome::kFull || failure.outcome == Outcome::kTerminated;
-    if (it_runs && FallBack(now)) return;
-    Fail(now, failure.outcome, failure.error);
+    if (!GoOnToNextAddress(now, failure)) CannotConnect(now, LinkFailure(telling_));
   } else if (step == LinkStep::kDone) {
     LetFormerGo();
+    book_.Served();
+    moved_ = false;
     connected_ = now;
     StartAsking(now);
   }
@@ -282,15 +355,16 @@ void PeerProbe::FinishReading(MonoUs now) {
   const bool ours = AnsweringProcess(link_->Answer()) == link_->session();
   if (!ours) current_.facts.asker.reset();
   // A smart shutdown waits until the last session has ended. Ours must not be the one.
-  const bool is_kept = keep_ && !current_.facts.stopping;
+  const bool is_kept = keep_ && !current_.facts.stopping && !give_up_;
   if (!is_kept) {
     link_->Close();
   } else if (ours) {
     link_->Prepare();
   }
-  lost_connection_ = current_.facts.stopping;
+  lost_connection_ = current_.facts.stopping || give_up_;
+  give_up_ = false;
   stalled_since_ = 0;
-  stall_patience_us_ = kFirstPatienceUs;
+  stall_patience_us_ = 0;
   Finish(now);
 }
 
@@ -303,17 +377,23 @@ void PeerProbe::TimeIsUp(MonoUs now) {
     case State::kResting:
       return;
     case State::kResolving:
-      if (!addresses_.empty() && now < probe_deadline_) {
+      if (!book_.empty() && now < probe_deadline_) {
         Open(now);
         return;
       }
       Fail(now, Outcome::kUnresolved, "the resolver does not answer");
       return;
-    case State::kConnecting:
-      ++first_address_;
-      if (FallBack(now)) return;
-      GiveUpWaiting(now, "no connection within the time allowed");
+    case State::kConnecting: {
+      const LinkFailure silence = {Outcome::kTimeout, "no connection within the time allowed"};
+      if (GoOnToNextAddress(now, silence)) return;
+      // (an answer from another address tells more, and there is nothing to wait for then)
+      if (former_ || telling_.outcome != Outcome::kTimeout) {
+        CannotConnect(now, LinkFailure(telling_));
+      } else {
+        GiveUpWaiting(now, silence.error);
+      }
       return;
+    }
     case State::kSending:
     case State::kReading:
       GiveUpWaiting(now, "no answer within the time allowed");
@@ -332,7 +412,9 @@ void PeerProbe::GiveUpWaiting(MonoUs now, const std::string& error) {
   stalled_step_ = step_;
   stalled_asked_ = current_.asked;
   if (stalled_since_ == 0) stalled_since_ = now;
-  if (stall_patience_us_ == 0) stall_patience_us_ = kFirstPatienceUs;
+  if (stall_patience_us_ == 0) {
+    stall_patience_us_ = HasSeveralAddresses() ? kFirstPatienceOfManyUs : kFirstPatienceUs;
+  }
   current_.outcome = Outcome::kTimeout;
   current_.error = error;
   Finish(now);
@@ -348,14 +430,25 @@ void PeerProbe::Fail(MonoUs now, Outcome outcome, const std::string& error) {
   Finish(now);
 }
 
+std::unique_ptr<Link> PeerProbe::LinkForTrial(Endpoint& where) const {
+  if (!link_->is_open() || !keep_ || former_ || stalled_ != State::kResting) return nullptr;
+  where.host = hostname_;
+  where.port = port_;
+  const std::string address = link_->peer_address();
+  if (kind_ != PlaceKind::kSocket && address.empty()) return nullptr;
+  if (kind_ != PlaceKind::kSocket) where.addresses = {address};
+  return link_->Another();
+}
+
 void PeerProbe::LetFormerGo() {
   if (former_) former_->Close();
   former_.reset();
+  move_fails_ = 0;
 }
 
 void PeerProbe::Finish(MonoUs now) {
   current_.finished = now;
-  current_.addresses = addresses_;
+  current_.addresses = book_.all();
   finished_ = std::move(current_);
   current_ = Observation{};
   state_ = State::kResting;

@@ -14,7 +14,11 @@
 // about the server. Nor does a query that was cancelled: it is asked again, a few times.
 //
 // A connection that is too old is kept until a new one is made: a server that has no place for one
-// more session just then, or hangs at the login, is asked on the old one.
+// more session just then, or hangs at the login, is asked on the old one. So is one whose name has
+// come to mean another address; there the old one is given up after max_fails attempts.
+//
+// Of several addresses one is tried after the other, within the time of the one probe: none may
+// hide the others, whether it refuses, shuts us out or stays silent.
 //
 // When there is no memory to go on with, the probe fails and the connection ends: to wait for the
 // rest of what was half read would be to wait for ever.
@@ -29,6 +33,7 @@
 #include "base/clock.hpp"
 #include "config/hosts.hpp"
 #include "config/limits.hpp"
+#include "probe/address_book.hpp"
 #include "probe/link.hpp"
 #include "probe/observation.hpp"
 
@@ -56,8 +61,20 @@ class PeerProbe {
   void Begin(MonoUs now, const Limits& limits);
 
   // The name was looked up: its addresses, or an error when `addresses` is empty. Welcome in every
-  // state: late addresses are remembered for the next connection.
+  // state: late addresses are remembered for the next connection. A kept connection to an address
+  // that is not among them is renewed.
   void OnResolved(MonoUs now, std::vector<std::string> addresses, const std::string& error);
+
+  // A name server answered that there is no such name, or no address for it. The old addresses
+  // serve on until that was said max_fails times in a row; with them the connection ends.
+  void OnNoSuchName(MonoUs now, const std::string& error);
+
+  // That was said, and nothing else since: the name is to be looked up again soon.
+  bool doubts_name() const { return book_.in_doubt(); }
+
+  // The kept connection, if there is one, hides that the host lets nobody in any more: it ends now,
+  // or with the probe that is under way, and the next probe makes a new one.
+  void GiveUpSession();
 
   // The socket is readable or writable, as Wants() asked.
   void OnSocket(MonoUs now);
@@ -73,6 +90,11 @@ class PeerProbe {
   // The finished probe's result, once.
   std::optional<Observation> TakeObservation();
 
+  // For a trial beside the kept connection: a link like it, and the place that it leads to. nullptr
+  // while there is no connection that is kept.
+  std::unique_ptr<Link> LinkForTrial(Endpoint& where) const;
+  MonoUs connected() const { return connected_; }  // when the kept connection was made
+
   // The kept connection ended while resting, or was given up because the server is stopping;
   // cleared by Begin(). A reason to ask again soon.
   bool lost_connection() const { return lost_connection_; }
@@ -85,9 +107,13 @@ class PeerProbe {
   void TimeIsUp(MonoUs now);
   void Connect(MonoUs now);
   void Renew(MonoUs now);
+  bool MayFallBack(Outcome failed);
   bool FallBack(MonoUs now);
   void LetFormerGo();
   void Open(MonoUs now);
+  void OpenCurrent(MonoUs now);
+  bool GoOnToNextAddress(MonoUs now, const LinkFailure& failure);
+  void CannotConnect(MonoUs now, const LinkFailure& failure);
   void AdvanceConnecting(MonoUs now, LinkStep step);
   void StartAsking(MonoUs now);
   bool AsksRecovery() const;
@@ -97,7 +123,7 @@ class PeerProbe {
   bool Resume(MonoUs now);
   void GiveUpWaiting(MonoUs now, const std::string& error);
   void Finish(MonoUs now);
-  std::vector<std::string> RotatedAddresses() const;
+  bool HasSeveralAddresses() const { return book_.size() > 1; }
 
   const PlaceKind kind_;
   const std::string hostname_;
@@ -125,8 +151,15 @@ class PeerProbe {
   MonoUs stalled_asked_ = 0;
   MonoUs stalled_since_ = 0;
   std::int64_t stall_patience_us_ = 0;  // after this a new connection is made all the same
-  std::vector<std::string> addresses_;  // last good answer of the resolver
-  std::size_t first_address_ = 0;       // moves on when an address stays silent
+  AddressBook book_;
+  MonoUs walk_deadline_ = 0;         // of connecting, whatever the number of addresses
+  std::int64_t least_share_us_ = 0;  // of that, for each address
+  LinkFailure telling_;              // of the failures of this walk the one that tells most
+  bool tells_ = false;               // there is one
+  bool give_up_ = false;             // the connection, when this probe ends
+  bool moved_ = false;               // the name means other addresses than that of the connection
+  int move_fails_ = 0;               // attempts to connect to these
+  int max_fails_ = 1;
 };
 
 }  // namespace pg_status

@@ -125,6 +125,8 @@ void FillHistory(const HostVerdict& verdict, const Moment& moment, PgstHost& hos
   host.last_success_wall = moment.ToWall(verdict.last_success);
   host.last_change_wall = moment.ToWall(verdict.last_change);
   CopyFixedText(host.last_error, verdict.last_error);
+  host.has_takes_sessions = Flag(verdict.takes_sessions.has_value());
+  host.takes_sessions = Flag(verdict.takes_sessions.value_or(false));
 }
 
 // What the other nodes say of it, with our own vote among theirs.

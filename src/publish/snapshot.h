@@ -124,7 +124,9 @@ typedef struct PgstHost {
   uint8_t superseded;       /* claims to be a primary, and another history has won */
   uint8_t has_read_only;
   uint8_t read_only; /* its default_transaction_read_only is on: it says so itself */
-  uint8_t reserved_flags[5];
+  uint8_t has_takes_sessions;
+  uint8_t takes_sessions; /* it let a new session in when that was tried last */
+  uint8_t reserved_flags[3];
   int32_t sync_priority;
   int32_t fails;                  /* consecutive */
   int32_t server_version;         /* 150020; 0 unknown */

@@ -170,7 +170,7 @@ subtest 'paths that are none here' => sub {
 subtest 'host objects' => sub {
     my @keys = qw(dc geo master alive possible_dead lag_ms sync_by_time lag_bytes sync_by_bytes lsn);
     my @keys_of_ours = qw(role state timeline system_identifier last_ok_ms weight votes_up votes_down unreachable_here diverged
-        superseded read_only maintenance maintenance_reason);
+        superseded read_only takes_sessions maintenance maintenance_reason);
     my ($status, undef, $text) = @{ told($primary, '/hosts') };
     my @objects = $text =~ /(\{.*?\})/g;
     is(scalar @objects, 3, 'one object for each host');

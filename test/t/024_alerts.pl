@@ -249,6 +249,14 @@ subtest 'a host that one node cannot reach' => sub {
     is_over('PgStatusHostUnreachableFromOneNode');
 };
 
+subtest 'a postmaster that is frozen' => sub {
+    my $pid = postmaster_pid($standby1);
+    kill 'STOP', $pid;
+    raises('PgStatusNoNewSessions', host => $s1, cluster => 'main');
+    kill 'CONT', $pid;
+    is_over('PgStatusNoNewSessions');
+};
+
 subtest 'a primary that sees nobody else' => sub {
     shut_out($_, $primary) foreach $standby1, $standby2;
     raises('PgStatusNoMajority', instance => instance($primary));

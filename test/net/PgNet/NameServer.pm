@@ -99,8 +99,8 @@ sub answer_to {
     my $records = defined $told && $type == $a_record ? 1 : 0;
     my $flags   = 0x8180 | (defined $told ? $no_error : $no_such_name);
     my $answer  = pack('n6', $number, $flags, 1, $records, 0, 0) . $question;
-    # the name is the one at offset 12; class IN, may not be kept
-    $answer .= pack 'n n n N n a4', 0xC00C, $a_record, 1, 0, 4, pack 'C4', split /\./, $told if $records;
+    # the name is the one at offset 12; class IN, may be kept for an hour
+    $answer .= pack 'n n n N n a4', 0xC00C, $a_record, 1, 3600, 4, pack 'C4', split /\./, $told if $records;
     return $answer;
 }
 

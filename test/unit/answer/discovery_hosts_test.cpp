@@ -32,7 +32,7 @@ TEST(DiscoveryHosts, KeysInTheOrderOfTheContract) {
       R"({"dc":"east","geo":null,"master":false,"alive":true,"possible_dead":false,)"
       R"("lag_ms":5,"sync_by_time":false,"lag_bytes":50,"sync_by_bytes":false,)"
       R"("lsn":"0/3000060","role":"standby","state":"up","timeline":1,)"
-      R"("system_identifier":null,"last_ok_ms":1250,"weight":1.0,"votes_up":0,"votes_down":0,"unreachable_here":false,"diverged":false,"superseded":false,"read_only":null,"maintenance":false,"maintenance_reason":null})");
+      R"("system_identifier":null,"last_ok_ms":1250,"weight":1.0,"votes_up":0,"votes_down":0,"unreachable_here":false,"diverged":false,"superseded":false,"read_only":null,"takes_sessions":null,"maintenance":false,"maintenance_reason":null})");
 }
 
 // Of the host "p", as the list and the host's own path tell it.

@@ -67,7 +67,7 @@ TEST(HostJson, StandbyInFull) {
       R"({"dc":"east","geo":"eu","master":false,"alive":true,"possible_dead":false,)"
       R"("lag_ms":12,"sync_by_time":true,"lag_bytes":3400,"sync_by_bytes":true,)"
       R"("lsn":"16/B374D848","role":"standby","state":"up","timeline":7,)"
-      R"("system_identifier":"7301234567890123456","last_ok_ms":1500,"weight":1.0,"votes_up":0,"votes_down":0,"unreachable_here":false,"diverged":false,"superseded":false,"read_only":null,"maintenance":false,"maintenance_reason":null})");
+      R"("system_identifier":"7301234567890123456","last_ok_ms":1500,"weight":1.0,"votes_up":0,"votes_down":0,"unreachable_here":false,"diverged":false,"superseded":false,"read_only":null,"takes_sessions":null,"maintenance":false,"maintenance_reason":null})");
 }
 
 TEST(HostJson, PrimaryIsNeverBehind) {
@@ -82,7 +82,7 @@ TEST(HostJson, PrimaryIsNeverBehind) {
       R"({"dc":"east","geo":"eu","master":true,"alive":true,"possible_dead":false,)"
       R"("lag_ms":0,"sync_by_time":true,"lag_bytes":0,"sync_by_bytes":true,)"
       R"("lsn":"0/3000060","role":"primary","state":"up","timeline":7,)"
-      R"("system_identifier":"7301234567890123456","last_ok_ms":1500,"weight":1.0,"votes_up":0,"votes_down":0,"unreachable_here":false,"diverged":false,"superseded":false,"read_only":null,"maintenance":false,"maintenance_reason":null})");
+      R"("system_identifier":"7301234567890123456","last_ok_ms":1500,"weight":1.0,"votes_up":0,"votes_down":0,"unreachable_here":false,"diverged":false,"superseded":false,"read_only":null,"takes_sessions":null,"maintenance":false,"maintenance_reason":null})");
 }
 
 // A primary that was not chosen (split brain) is a primary, but not the master.
@@ -179,7 +179,7 @@ TEST(HostJson, HostThatNeverAnswered) {
       R"({"dc":null,"geo":null,"master":false,"alive":false,"possible_dead":true,)"
       R"("lag_ms":null,"sync_by_time":false,"lag_bytes":null,"sync_by_bytes":false,)"
       R"("lsn":null,"role":"unknown","state":"unknown","timeline":null,)"
-      R"("system_identifier":null,"last_ok_ms":null,"weight":0.0,"votes_up":0,"votes_down":0,"unreachable_here":false,"diverged":false,"superseded":false,"read_only":null,"maintenance":false,"maintenance_reason":null})");
+      R"("system_identifier":null,"last_ok_ms":null,"weight":0.0,"votes_up":0,"votes_down":0,"unreachable_here":false,"diverged":false,"superseded":false,"read_only":null,"takes_sessions":null,"maintenance":false,"maintenance_reason":null})");
   EXPECT_EQ(NameOf(host), R"({"host":"db9","dc":null,"geo":null})");
 }
 

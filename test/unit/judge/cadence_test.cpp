@@ -166,7 +166,7 @@ INSTANTIATE_TEST_SUITE_P(
                     2098,
                     2100,
                     2198},
-        CadenceCase{"it has been starting up for long: as usual, to spare its log",
+        CadenceCase{"it has just begun to let nobody in: as usual, to spare its log",
                     {{0, 'p', 1000}, {0, 'r', 2000}, {0, 'r', 2100}, {0, 'r', 2200}},
                     0,
                     2198,
@@ -299,6 +299,107 @@ TEST(CadenceOfSilence, AServerThatEndsEverySessionIsAskedLessAndLess) {
   scene.Fails(0, 121502, Outcome::kTerminated);
   EXPECT_EQ(NextProbe(scene.cluster, 0, scene.limits, Ms(121500), Ms(121502), Ms(121502)),
             Ms(121700));
+}
+
+// ---- hosts that let nobody in
+
+// How long it is until a host is asked again that has been down for that for so long. It is asked
+// at a whole multiple of the usual interval.
+std::int64_t PauseMs(Outcome outcome, std::int64_t silence_ms) {
+  Scene scene(2);
+  scene.Answers(1, Primary(1, 100), 1000);
+  for (int i = 0; i < scene.limits.max_fails; ++i) scene.Fails(0, 1000 + i, outcome);
+  const MonoUs started = Ms(10000000);
+  return (NextProbe(scene.cluster, 0, scene.limits, started, started, started - Ms(silence_ms)) -
+          started) /
+         kUsPerMs;
+}
+
+TEST(CadenceOfRefusal, IsAskedEverMoreRarelyUpToAMinute) {
+  for (const Outcome outcome : {Outcome::kRejected, Outcome::kGarbled}) {
+    EXPECT_EQ(PauseMs(outcome, 0), 1000);
+    EXPECT_EQ(PauseMs(outcome, 2000), 1000);
+    EXPECT_EQ(PauseMs(outcome, 20000), 10000);
+    EXPECT_EQ(PauseMs(outcome, 120000), 60000);
+    EXPECT_EQ(PauseMs(outcome, 9000000), 60000);
+  }
+  for (const Outcome outcome : {Outcome::kStarting, Outcome::kUnresolved}) {
+    EXPECT_EQ(PauseMs(outcome, 8000), 1000) << "it may be there any moment";
+    EXPECT_EQ(PauseMs(outcome, 80000), 10000);
+    EXPECT_EQ(PauseMs(outcome, 480000), 60000);
+    EXPECT_EQ(PauseMs(outcome, 9000000), 60000);
+  }
+  for (const Outcome outcome : {Outcome::kRefused, Outcome::kTimeout, Outcome::kClosed}) {
+    EXPECT_EQ(PauseMs(outcome, 9000000), 1000) << "it costs nobody anything";
+  }
+}
+
+TEST(CadenceOfRefusal, TenMinutesLeaveFewLines) {
+  for (const auto& [outcome, most] :
+       {std::pair<Outcome, int>{Outcome::kStarting, 50}, {Outcome::kRejected, 25}}) {
+    Scene scene(2);
+    scene.Answers(1, Primary(1, 100), 1000);
+    int lines = 0;
+    MonoUs at = Ms(2000);
+    for (; at < Ms(602000); ++lines) {
+      scene.Fails(0, at / kUsPerMs, outcome);
+      at = NextProbe(scene.cluster, 0, scene.limits, at, at, LastNews(scene.cluster));
+    }
+    EXPECT_LE(lines, most);
+  }
+}
+
+TEST(CadenceOfRefusal, RareChecksStayAsRareAsTheyAre) {
+  Scene scene(1);
+  scene.limits.poll_interval_us = Ms(600000);
+  for (int i = 0; i < scene.limits.max_fails; ++i) scene.Fails(0, 1000 + i, Outcome::kRejected);
+  EXPECT_EQ(LongestPause(scene.limits), Ms(600000));
+  const MonoUs started = Ms(6000000);
+  EXPECT_EQ(NextProbe(scene.cluster, 0, scene.limits, started, started, 0), started + Ms(600000));
+}
+
+// What each of these points to may be there to be seen at once.
+class CadenceOfRefusalEnds : public testing::Test {
+ protected:
+  CadenceOfRefusalEnds() {
+    scene.Answers(1, Voting(Primary(1, 100)), 1000);
+    scene.Answers(2, Voting(Streaming(Standby(1, 100))), 1000);
+    for (int i = 0; i < scene.limits.max_fails; ++i) scene.Fails(0, 1000 + i, Outcome::kStarting);
+    EXPECT_EQ(Wait(), Ms(60000));
+  }
+  std::int64_t Wait() {
+    return NextProbe(scene.cluster, 0, scene.limits, kNow, kNow, LastNews(scene.cluster)) - kNow;
+  }
+  static constexpr std::int64_t kNowMs = 900000;
+  static constexpr MonoUs kNow = kNowMs * kUsPerMs;
+  Scene scene{3};
+};
+
+TEST_F(CadenceOfRefusalEnds, WithAnotherAnswer) {
+  scene.See(0, Failure(Outcome::kStarting, kNowMs, "not yet accepting connections"));
+  EXPECT_EQ(Wait(), Ms(1000));
+}
+
+TEST_F(CadenceOfRefusalEnds, WithARestartInBetween) {
+  scene.Fails(0, kNowMs - 100, Outcome::kRefused);
+  scene.Fails(0, kNowMs, Outcome::kStarting);
+  EXPECT_EQ(Wait(), Ms(1000));
+}
+
+TEST_F(CadenceOfRefusalEnds, WithNewsOfAnyHost) {
+  scene.Fails(1, kNowMs, Outcome::kRefused);
+  EXPECT_EQ(Wait(), Ms(1000));
+}
+
+TEST_F(CadenceOfRefusalEnds, WhenAnotherNodeReachesIt) {
+  Facts told = Voting(Streaming(Standby(1, 100)), "a:5432", 0, Rank::kNone);
+  scene.Answers(2, told, kNowMs);
+  EXPECT_NE(scene[0].vouched_since, 0);
+  EXPECT_EQ(Wait(), Ms(1000));
+  // (that it goes on saying so does not keep us at the door)
+  const MonoUs later = kNow + Ms(600000);
+  EXPECT_EQ(NextProbe(scene.cluster, 0, scene.limits, later, later, LastNews(scene.cluster)),
+            later + Ms(60000));
 }
 
 // ---- many hosts

@@ -89,11 +89,13 @@ struct Lookup {
   int answers = 0;
   std::vector<std::string> addresses;
   std::string error;
+  bool no_such_name = false;
   Resolver::Callback Take() {
-    return [this](std::vector<std::string> found, const std::string& why) {
+    return [this](Resolver::Found found) {
       ++answers;
-      addresses = std::move(found);
-      error = why;
+      addresses = std::move(found.addresses);
+      error = std::move(found.error);
+      no_such_name = found.no_such_name;
     };
   }
 };
@@ -136,6 +138,28 @@ TEST_F(ResolverTest, ANameThatDoesNotExistIsAnError) {
   ASSERT_TRUE(Answered(lookup));
   EXPECT_EQ(lookup.addresses, Addresses{});
   EXPECT_EQ(lookup.error.rfind("could not resolve the name: ", 0), 0u) << lookup.error;
+  EXPECT_NE(lookup.error.find("nsswitch"), std::string::npos)
+      << "psql may know it: " << lookup.error;
+  EXPECT_TRUE(lookup.no_such_name);
+}
+
+// A host that moves is looked for when it is gone, and what it was may be kept for hours.
+TEST_F(ResolverTest, AnswersAreNotKept) {
+  resolver->Lookup(&lookup, "db1.test.", lookup.Take());
+  ASSERT_TRUE(Answered(lookup));
+  const int queries = server.queries();
+  Lookup again;
+  resolver->Lookup(&again, "db1.test.", again.Take());
+  ASSERT_TRUE(Answered(again));
+  EXPECT_GT(server.queries(), queries) << "though the record may be kept for a minute";
+}
+
+// (c-ares itself finds it wrong, as it does what "search ." in resolv.conf makes of a good one)
+TEST_F(ResolverTest, ANameThatIsNoneIsAnErrorAndNotAskedForEver) {
+  resolver->Lookup(&lookup, "db1..test", lookup.Take());
+  ASSERT_TRUE(Answered(lookup));
+  EXPECT_EQ(lookup.addresses, Addresses{});
+  EXPECT_TRUE(lookup.no_such_name);
 }
 
 // An IPv4 address is answered, too, but c-ares 1.18 asks for it all the same; hosts that are given
@@ -165,6 +189,7 @@ TEST_F(ResolverTest, ASilentNameServerFailsInTimeAndHoldsUpNobody) {
   EXPECT_GT(rounds, 3) << "the loop ran meanwhile: it did not wait for the answer itself";
   EXPECT_EQ(lookup.addresses, Addresses{});
   EXPECT_NE(lookup.error, "");
+  EXPECT_FALSE(lookup.no_such_name) << "nobody has said so";
   EXPECT_GE(server.queries(), 2) << "it is asked more than once";
 }
 

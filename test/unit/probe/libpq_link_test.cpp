@@ -354,14 +354,14 @@ TEST_F(LibpqLinkTest, ServerThatDoesNotLetUsInHasRejectedUs) {
     const char* text;
     Outcome outcome;
   } rows[] = {
-      {"FATAL", "57P03", "the database system is starting up", Outcome::kRejected},
+      {"FATAL", "57P03", "the database system is starting up", Outcome::kStarting},
       {"FATAL", "28P01", "password authentication failed for user \"m\"", Outcome::kRejected},
       {"FATAL", "28000", "no entry: 53300: in it", Outcome::kRejected},
       {"FATAL", "53300", "sorry, too many clients already", Outcome::kFull},
       {"FATAL", "57P01", "terminating connection", Outcome::kTerminated},
       // in its own language, which is not always that of UTF-8
       {"\u0412\u0410\u0416\u041d\u041e", "53300", "\u0443\u0436\u0435", Outcome::kFull},
-      {"FATALE", "57P03", "il sistema di database si sta avviando", Outcome::kRejected},
+      {"FATALE", "57P03", "il sistema di database si sta avviando", Outcome::kStarting},
       {"\xC2\xC0\xC6\xCD\xCE", "28000", "\xE4\xEB\xFF", Outcome::kRejected},
       {"FATAL", "", "nothing but a text", Outcome::kRejected},
       {"FATAL", "5330", "a state that is none", Outcome::kRejected},

@@ -3,76 +3,14 @@
 #include "probe/peer_probe.hpp"
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include <gtest/gtest.h>
-
-#include "probe/fake_link.hpp"
+#include "probe/probe_scene.hpp"
 #include "probe/reply.hpp"
 
 namespace pg_status {
 namespace {
-
-using State = PeerProbe::State;
-using Addresses = std::vector<std::string>;
-
-constexpr MonoUs kStart = 1000 * kUsPerSecond;
-
-MonoUs At(std::int64_t ms) { return kStart + ms * kUsPerMs; }
-
-HostEntry Entry(PlaceKind kind, const std::string& hostname) {
-  HostEntry entry;
-  entry.name = hostname + ":5433";
-  entry.kind = kind;
-  entry.hostname = hostname;
-  entry.port = 5433;
-  return entry;
-}
-
-class PeerProbeTest : public testing::Test {
- protected:
-  PeerProbeTest() { UseHost(PlaceKind::kAddress, "192.0.2.1"); }
-
-  void UseHost(PlaceKind kind, const std::string& hostname) {
-    probe_.reset();
-    probe_ = std::make_unique<PeerProbe>(Entry(kind, hostname), std::make_unique<FakeLink>(link_));
-  }
-
-  void Begin(std::int64_t ms) { probe_->Begin(At(ms), limits_); }
-
-  Observation Take() {
-    const auto observation = probe_->TakeObservation();
-    EXPECT_TRUE(observation.has_value()) << "the probe has not ended";
-    return observation.value_or(Observation{});
-  }
-
-  // A whole good probe from 0 to 3 ms, which leaves a connection behind.
-  void ProbeWell(std::int64_t ms) {
-    Begin(ms);
-    if (probe_->needs_addresses()) probe_->OnResolved(At(ms), {"192.0.2.1", "192.0.2.2"}, "");
-    if (probe_->state() == State::kConnecting) probe_->OnSocket(At(ms + 1));
-    probe_->OnSocket(At(ms + 3));
-    ASSERT_EQ(Take().outcome, Outcome::kOk);
-    link_.calls.clear();
-    link_.endpoints.clear();
-  }
-
-  void ExpectResting(const Observation& seen, Outcome outcome, std::int64_t finished_ms) {
-    EXPECT_EQ(seen.outcome, outcome);
-    EXPECT_EQ(seen.finished, At(finished_ms));
-    EXPECT_EQ(seen.error.empty(), outcome == Outcome::kOk) << seen.error;
-    EXPECT_EQ(probe_->state(), State::kResting);
-    EXPECT_EQ(probe_->deadline(), 0);
-    EXPECT_EQ(link_.is_open, outcome == Outcome::kOk ? 1 : 0) << "a failure ends the connection";
-    EXPECT_FALSE(probe_->TakeObservation().has_value()) << "an observation is taken once";
-  }
-
-  LinkScript link_;
-  Limits limits_;  // poll_timeout 1 s, conn_max_age 300 s
-  std::unique_ptr<PeerProbe> probe_;
-};
 
 // ---------------------------------------------------------------- the good way
 
@@ -533,6 +471,7 @@ TEST_F(RenewalTest, OldConnectionThatIsSilentTooIsATimeout) {
 TEST_F(RenewalTest, NewConnectionOfANameIsResolvedAnew) {
   UseHost(PlaceKind::kName, "db1");
   ProbeWell(0);
+  probe_->OnResolved(At(10), {"192.0.2.1"}, "");
   Begin(20000);
   EXPECT_TRUE(probe_->needs_addresses());
   EXPECT_EQ(probe_->wants().fd, -1);
@@ -729,163 +668,6 @@ TEST_F(PeerProbeTest, ResumedProbeWithoutMemoryIsNotResumedAgain) {
   ExpectResting(Take(), Outcome::kClosed, 2001);
   Begin(2100);
   EXPECT_EQ(probe_->state(), State::kConnecting);
-}
-
-// ---------------------------------------------------------------- names and addresses
-
-TEST_F(PeerProbeTest, PlacesAreConnectedToAsTheyAre) {
-  UseHost(PlaceKind::kAddress, "2001:db8::1");
-  Begin(0);
-  UseHost(PlaceKind::kSocket, "/run/postgresql");
-  Begin(0);
-  UseHost(PlaceKind::kName, "db1.example.org");
-  Begin(0);
-  EXPECT_EQ(link_.endpoints.size(), 2u) << "a name is resolved first";
-  EXPECT_TRUE(probe_->needs_addresses());
-  EXPECT_EQ(probe_->wants().fd, -1);
-  probe_->OnResolved(At(1), {"192.0.2.1", "2001:db8::1"}, "");
-  EXPECT_FALSE(probe_->needs_addresses());
-
-  ASSERT_EQ(link_.endpoints.size(), 3u);
-  EXPECT_EQ(link_.endpoints[0].host, "2001:db8::1");
-  EXPECT_EQ(link_.endpoints[0].addresses, Addresses{"2001:db8::1"});
-  EXPECT_EQ(link_.endpoints[0].port, 5433);
-  EXPECT_EQ(link_.endpoints[1].host, "/run/postgresql");
-  EXPECT_TRUE(link_.endpoints[1].addresses.empty());
-  EXPECT_EQ(link_.endpoints[2].host, "db1.example.org") << "TLS checks the name";
-  EXPECT_EQ(link_.endpoints[2].addresses, (Addresses{"192.0.2.1", "2001:db8::1"}));
-}
-
-TEST_F(PeerProbeTest, SocketWhileResolvingMeansNothing) {
-  UseHost(PlaceKind::kName, "db1");
-  Begin(0);
-  probe_->OnSocket(At(1));
-  EXPECT_TRUE(probe_->needs_addresses());
-}
-
-TEST_F(PeerProbeTest, NameWithoutAddressesIsUnresolved) {
-  UseHost(PlaceKind::kName, "db1");
-  Begin(0);
-  probe_->OnResolved(At(7), {}, "no such name");
-  const Observation seen = Take();
-  ExpectResting(seen, Outcome::kUnresolved, 7);
-  EXPECT_EQ(seen.error, "no such name");
-  EXPECT_FALSE(seen.new_connection);
-  EXPECT_TRUE(link_.endpoints.empty());
-}
-
-TEST_F(PeerProbeTest, OlderAddressesServeWhenTheResolverFails) {
-  UseHost(PlaceKind::kName, "db1");
-  ProbeWell(0);
-  link_.still_there = {false};
-  probe_->OnSocket(At(500));
-  Begin(1000);
-  probe_->OnResolved(At(1001), {}, "no answer");
-  EXPECT_EQ(probe_->state(), State::kConnecting);
-  ASSERT_EQ(link_.endpoints.size(), 1u);
-  EXPECT_EQ(link_.endpoints[0].addresses, (Addresses{"192.0.2.1", "192.0.2.2"}));
-}
-
-TEST_F(PeerProbeTest, OlderAddressesServeWhenTheResolverIsSilent) {
-  UseHost(PlaceKind::kName, "db1");
-  ProbeWell(0);
-  link_.still_there = {false};
-  probe_->OnSocket(At(500));
-  Begin(1000);
-  EXPECT_EQ(probe_->deadline(), At(1250)) << "a quarter of the time is for the resolver";
-  probe_->OnDeadline(At(1250));
-  EXPECT_EQ(probe_->state(), State::kConnecting);
-  EXPECT_EQ(probe_->deadline(), At(2000)) << "the rest is for the server";
-  EXPECT_FALSE(probe_->TakeObservation().has_value());
-  probe_->OnSocket(At(1260));
-  probe_->OnSocket(At(1270));
-  ExpectResting(Take(), Outcome::kOk, 1270);
-}
-
-TEST_F(PeerProbeTest, LateAddressesServeTheNextConnection) {
-  UseHost(PlaceKind::kName, "db1");
-  Begin(0);
-  probe_->OnDeadline(At(1000));
-  ExpectResting(Take(), Outcome::kUnresolved, 1000);
-  probe_->OnResolved(At(1100), {"192.0.2.5"}, "");
-  EXPECT_EQ(probe_->state(), State::kResting);
-  EXPECT_FALSE(probe_->TakeObservation().has_value());
-  Begin(2000);
-  EXPECT_EQ(probe_->deadline(), At(2250)) << "there is an older answer now";
-  probe_->OnDeadline(At(2250));
-  ASSERT_EQ(link_.endpoints.size(), 1u);
-  EXPECT_EQ(link_.endpoints[0].addresses, Addresses{"192.0.2.5"});
-}
-
-TEST_F(PeerProbeTest, AddressesThatComeWhileConnectingDoNotDisturb) {
-  UseHost(PlaceKind::kName, "db1");
-  ProbeWell(0);
-  link_.still_there = {false};
-  probe_->OnSocket(At(500));
-  Begin(1000);
-  probe_->OnDeadline(At(1250));
-  probe_->OnResolved(At(1300), {"192.0.2.8"}, "");
-  EXPECT_EQ(probe_->state(), State::kConnecting);
-  EXPECT_EQ(link_.endpoints.size(), 1u);
-  probe_->OnResolved(At(1301), {}, "late error");
-  EXPECT_EQ(probe_->state(), State::kConnecting);
-}
-
-class SilentAddressTest : public PeerProbeTest {
- protected:
-  // A probe in which the name has these addresses and the first one tried says nothing.
-  Addresses TriedInSilence(std::int64_t ms, const Addresses& resolved) {
-    const Addresses tried = Tried(ms, resolved);
-    probe_->OnDeadline(At(ms + 1000));
-    EXPECT_EQ(Take().outcome, Outcome::kTimeout);
-    return tried;
-  }
-  Addresses Tried(std::int64_t ms, const Addresses& resolved) {
-    Begin(ms);
-    probe_->OnResolved(At(ms), resolved, "");
-    return link_.endpoints.empty() ? Addresses{} : link_.endpoints.back().addresses;
-  }
-};
-
-TEST_F(SilentAddressTest, NextProbeBeginsWithTheNextAddress) {
-  UseHost(PlaceKind::kName, "db1");
-  const Addresses all = {"192.0.2.1", "192.0.2.2", "192.0.2.3"};
-  EXPECT_EQ(TriedInSilence(0, all), all);
-  EXPECT_EQ(TriedInSilence(2000, all), (Addresses{"192.0.2.2", "192.0.2.3", "192.0.2.1"}));
-  EXPECT_EQ(TriedInSilence(4000, all), (Addresses{"192.0.2.3", "192.0.2.1", "192.0.2.2"}));
-  EXPECT_EQ(TriedInSilence(6000, all), all);
-}
-
-// A resolver gives the same addresses in another order each time (round robin, or IPv4 before IPv6
-// because that answer came first): the silent one must not get in front again.
-TEST_F(SilentAddressTest, OtherOrderOfTheSameAddressesChangesNothing) {
-  UseHost(PlaceKind::kName, "db1");
-  EXPECT_EQ(TriedInSilence(0, {"2001:db8::1", "192.0.2.1"}).front(), "2001:db8::1");
-  const Addresses orders[] = {{"192.0.2.1", "2001:db8::1"}, {"2001:db8::1", "192.0.2.1"}};
-  for (int i = 1; i <= 4; ++i) {
-    EXPECT_EQ(Tried(i * 2000, orders[i % 2]).front(), "192.0.2.1");
-    probe_->OnSocket(At(i * 2000 + 1));
-    probe_->OnSocket(At(i * 2000 + 2));
-    EXPECT_EQ(Take().outcome, Outcome::kOk);
-    link_.still_there = {false};
-    probe_->OnSocket(At(i * 2000 + 3));
-  }
-}
-
-TEST_F(SilentAddressTest, OtherAddressesStartFromTheFirst) {
-  UseHost(PlaceKind::kName, "db1");
-  TriedInSilence(0, {"192.0.2.1", "192.0.2.2"});
-  EXPECT_EQ(Tried(2000, {"192.0.2.7", "192.0.2.8"}), (Addresses{"192.0.2.7", "192.0.2.8"}));
-}
-
-TEST_F(SilentAddressTest, SilenceAfterConnectingIsNotTheAddressesFault) {
-  UseHost(PlaceKind::kName, "db1");
-  Tried(0, {"192.0.2.1", "192.0.2.2"});
-  probe_->OnSocket(At(1));
-  ASSERT_EQ(probe_->state(), State::kReading);
-  probe_->OnDeadline(At(1000));
-  Take();
-  EXPECT_EQ(Tried(2000, {"192.0.2.1", "192.0.2.2"}).front(), "192.0.2.1");
 }
 
 // ---------------------------------------------------------------- servers that are stuck or
