@@ -24,6 +24,7 @@
 
 #include "compat.h"
 #include "orders.h"
+#include "rows.h"
 #include "settings.h"
 #include "shared.h"
 
@@ -59,18 +60,64 @@ checksum_of_place(void)
 	return checksum(place);
 }
 
-static void
-set_aside(const char *why)
+/* What is to be told of orders that were loaded, when nobody is kept from them any more:
+ * a client that does not read, or a log that takes nothing, would keep all others out. */
+typedef struct Findings
 {
-	ereport(
-		WARNING,
-		(errcode(ERRCODE_DATA_CORRUPTED),
-		 errmsg("pg_status: the orders of maintenance in \"%s\" are not used", KEPT),
-		 errdetail("%s", why),
-		 errhint("All hosts are in service. The file is kept as \"%s\"; take out again "
-				 "with pg_status_detach_node() what should be.",
-				 SET_ASIDE)));
-	(void) durable_rename(KEPT, SET_ASIDE, LOG);
+	const char *why_aside; /* why the file was set aside; NULL: it was not */
+	int rename_error;	   /* of that, 0: none */
+	uint32 left_out;	   /* orders that there was no room for */
+} Findings;
+
+/* What is in memory only is lost at a crash of the machine: then it is set aside again.
+ */
+static void
+set_aside(const char *why, Findings *findings)
+{
+	findings->why_aside = why;
+	findings->rename_error = rename(KEPT, SET_ASIDE) == 0 ? 0 : errno;
+}
+
+static void
+tell_findings(const Findings *findings)
+{
+	if (findings->why_aside != NULL)
+		ereport(
+			WARNING,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("pg_status: the orders of maintenance in \"%s\" are not used", KEPT),
+			 errdetail("%s", findings->why_aside),
+			 errhint("All hosts are in service. The file is kept as \"%s\"; take out "
+					 "again with pg_status_detach_node() what should be.",
+					 SET_ASIDE)));
+	if (findings->rename_error != 0)
+	{
+		errno = findings->rename_error;
+		ereport(LOG,
+				(errcode_for_file_access(),
+				 errmsg("could not rename file \"%s\" to \"%s\": %m", KEPT, SET_ASIDE)));
+	}
+	if (findings->left_out > 0)
+		ereport(WARNING, (errmsg("pg_status: %u orders of maintenance are not used",
+								 findings->left_out),
+						  errdetail("There are more than pg_status.max_hosts.")));
+}
+
+/* Whoever finds a host out of service after a restart is to find why. */
+static void
+tell_of_orders(const PgstOrder *orders, uint32 count)
+{
+	for (uint32 i = 0; i < count; i++)
+	{
+		const PgstOrder *order = &orders[i];
+
+		if (order->maintenance != PGST_IN_SERVICE)
+			ereport(LOG,
+					(errmsg("pg_status: host \"%s\" is out of service, as was "
+							"ordered before the start%s%s",
+							pgst_shown(order->host), order->reason[0] != '\0' ? ": " : "",
+							pgst_shown(order->reason))));
+	}
 }
 
 /* What is missing now may be there a moment later. */
@@ -85,7 +132,7 @@ is_passing(int error)
  * descriptors it is an ERROR: whoever comes next tries again.
  */
 static char *
-read_kept(struct stat *file)
+read_kept(struct stat *file, Findings *findings)
 {
 	size_t most = HEAD_SIZE + (size_t) PGST_MOST_HOSTS * PGST_ORDER_LINE_SIZE;
 	char *text = NULL;
@@ -115,7 +162,7 @@ read_kept(struct stat *file)
 	if (is_passing(error))
 		ereport(ERROR, (errcode_for_file_access(),
 						errmsg("could not read file \"%s\": %m", KEPT)));
-	set_aside(psprintf("It cannot be read: %s.", strerror(error)));
+	set_aside(psprintf("It cannot be read: %s.", strerror(error)), findings);
 	return NULL;
 }
 
@@ -145,7 +192,7 @@ check_head(const char *text, const struct stat *file, const char **why)
 
 /* As many as there is room for; this server's own before others. */
 static uint32
-take_in(PgstOrder *orders, const PgstOrder *kept, uint32 count)
+take_in(PgstOrder *orders, const PgstOrder *kept, uint32 count, Findings *findings)
 {
 	uint32 taken = 0;
 
@@ -157,19 +204,17 @@ take_in(PgstOrder *orders, const PgstOrder *kept, uint32 count)
 				orders[taken++] = kept[i];
 		}
 	}
-	if (taken < count)
-		ereport(WARNING, (errmsg("pg_status: %u orders of maintenance are not used",
-								 count - taken),
-						  errdetail("There are more than pg_status.max_hosts.")));
+	findings->left_out = count - taken;
 	return taken;
 }
 
-/* How many orders were kept. */
-static uint32
-parse_kept(PgstOrder *orders)
+/* How many orders were kept. (Apart from where errors are caught: its variables must not
+ * be ones of that function.) */
+static pg_noinline uint32
+parse_kept(PgstOrder *orders, Findings *findings)
 {
 	struct stat file;
-	char *text = read_kept(&file);
+	char *text = read_kept(&file, findings);
 	const char *lines;
 	const char *reason;
 	PgstOrder *kept;
@@ -182,16 +227,16 @@ parse_kept(PgstOrder *orders)
 	lines = check_head(text, &file, &reason);
 	if (lines == NULL)
 	{
-		set_aside(reason);
+		set_aside(reason, findings);
 		return 0;
 	}
 	kept = palloc(sizeof(PgstOrder) * PGST_MOST_HOSTS);
 	status = pgst_parse_orders(lines, PGST_MOST_HOSTS, kept, &count, &why);
 	if (status == PGST_INVALID)
-		set_aside(why.text);
+		set_aside(pstrdup(why.text), findings);
 	else if (status != PGST_OK)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("%s", why.text)));
-	count = take_in(orders, kept, count);
+	count = take_in(orders, kept, count, findings);
 	pfree(kept);
 	pfree(text);
 	return count;
@@ -200,15 +245,31 @@ parse_kept(PgstOrder *orders)
 void
 pgst_load_orders(void)
 {
+	Findings findings = {.why_aside = NULL};
 	PgstOrder *orders;
+	volatile uint32 count = 0;
 
 	if (pgst_orders_number() != 0)
 		return;
 	orders = palloc(sizeof(PgstOrder) * pgst_max_hosts);
 	pgst_lock_orders();
-	if (pgst_orders_number() == 0)
-		pgst_replace_orders(orders, parse_kept(orders));
+	PG_TRY();
+	{
+		if (pgst_orders_number() == 0)
+		{
+			count = parse_kept(orders, &findings);
+			pgst_replace_orders(orders, count);
+		}
+	}
+	PG_CATCH();
+	{
+		pgst_unlock_orders_after_error();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	pgst_unlock_orders();
+	tell_findings(&findings);
+	tell_of_orders(orders, count);
 	pfree(orders);
 }
 
@@ -309,8 +370,12 @@ pgst_keep_orders(const PgstOrder *orders, uint32 count)
 	else if (!same)
 		remove_kept();
 	pgst_replace_orders(orders, count);
-	if (!same)
-		(void) fsync_fname_ext(".", true, true, WARNING);
 	pfree(lines);
 	pfree(former_lines);
+}
+
+void
+pgst_sync_kept_orders(void)
+{
+	(void) fsync_fname_ext(".", true, true, WARNING);
 }

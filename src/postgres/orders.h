@@ -21,4 +21,8 @@ extern void pgst_load_orders(void);
  */
 extern void pgst_keep_orders(const PgstOrder *orders, uint32 count);
 
+/* To be called when the orders are unlocked: the file's name is on the disk then, or a
+ * warning tells that it may not be. */
+extern void pgst_sync_kept_orders(void);
+
 #endif /* PGST_ORDERS_H */

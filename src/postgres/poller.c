@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "node_state.h"
 #include "orders.h"
+#include "published.h"
 #include "settings.h"
 #include "shared.h"
 #include "worker.h"
@@ -126,7 +127,7 @@ configure(PgstPoller **poller)
 static void
 inherit(PgstPoller *poller)
 {
-	const PgstSnapshot *snapshot = pgst_copy_snapshot();
+	PgstSnapshot *snapshot = pgst_copy_snapshot();
 
 	if (snapshot->layout == PGST_SNAPSHOT_LAYOUT)
 		pgst_poller_inherit(poller, snapshot);
