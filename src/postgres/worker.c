@@ -75,8 +75,11 @@ pgst_register_workers(void)
 					BgWorkerStart_PostmasterStart, RESTART_SECONDS);
 	register_worker("pg_status poller", "pgst_poller_main", BgWorkerStart_PostmasterStart,
 					RESTART_SECONDS);
+	/* It runs once all the same, as it returns. But of those that are never to be started
+	 * again PostgreSQL forgets even one that has not run yet, when any backend crashes.
+	 */
 	register_worker("pg_status promotion", "pgst_promotion_main",
-					BgWorkerStart_RecoveryFinished, BGW_NEVER_RESTART);
+					BgWorkerStart_RecoveryFinished, RESTART_SECONDS);
 }
 
 void
@@ -228,10 +231,19 @@ processor_time_us(void)
 	return (int64) used.tv_sec * 1000000 + used.tv_nsec / 1000;
 }
 
+/* on_proc_exit callback: what this process had of the server's is given back by now. */
+static void
+leave_at_once(int code, Datum arg)
+{
+	_exit(code);
+}
+
 /*
  * Runs in a signal handler, wherever the process is. To leave from there is not clean;
  * the alternative is a process that burns a processor, answers no shutdown and keeps
- * shared memory after the postmaster's death.
+ * shared memory after the postmaster's death. What libraries do at exit() is left out:
+ * they would meet themselves in the middle of a call, with half of their memory freed,
+ * which ends in a crash, of the whole server then, or never.
  *
  * Time on the clock alone proves nothing: a process that gets a thirtieth of a processor,
  * or was stopped and let go on, is slow without being stuck. So what counts is the
@@ -250,6 +262,7 @@ watchdog_looks_up(void)
 		enable_timeout_after(watchdog, WATCHDOG_MS);
 		return;
 	}
+	on_proc_exit(leave_at_once, 0);
 	ereport(FATAL, (errcode(ERRCODE_INTERNAL_ERROR),
 					errmsg("pg_status worker was stuck for %d seconds",
 						   watchdog_looks * WATCHDOG_MS / 1000)));
