@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 
 #include "compat.h"
+#include "orders.h"
 #include "settings.h"
 #include "shared.h"
 #include "version.h"
@@ -44,4 +45,5 @@ _PG_init(void)
 	pgst_define_settings();
 	pgst_install_shared_memory();
 	pgst_register_workers();
+	pgst_disown_copied_orders();
 }

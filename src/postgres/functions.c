@@ -21,6 +21,7 @@
 #include "settings.h"
 #include "shared.h"
 #include "version.h"
+#include "worker.h"
 
 PG_FUNCTION_INFO_V1(pg_status_master);
 PG_FUNCTION_INFO_V1(pg_status_replica);
@@ -351,7 +352,7 @@ view_of(const PgstSnapshot *snapshot, PgstNodeFacts *node)
 	return (PgstView){.snapshot = snapshot,
 					  .node = node,
 					  .poller_alive_mono = pgst_worker_last_alive(PGST_POLLER),
-					  .fence = pgst_fence,
+					  .fence = pgst_fence && pgst_poller_has_place(),
 					  .orders = orders,
 					  .order_count = count};
 }
@@ -532,6 +533,9 @@ fence_note(const PgstMajority *majority)
 static const char *
 majority_note(const PgstMajority *majority)
 {
+	if (!pgst_poller_has_place())
+		return "No host is checked: max_worker_processes is too low, and "
+			   "pg_status.fence does nothing.";
 	if (!majority->known)
 		return "Nothing is known of the other nodes.";
 	if (majority->fenced)

@@ -2,14 +2,18 @@
  * orders.c
  *	  Operators' orders over a restart; see orders.h.
  *
- *	pg_status orders 1 INODE PLACE CRC
+ *	pg_status orders 2 INODE PLACE VOLUME CRC
  *	one line for each order (src/config/orders.hpp)
  *
  * pg_basebackup and pg_rewind copy whatever is in a data directory, but orders hold for
- * one server: what the copy brings must not take the new server out of service. A copy is
- * another file in another place, so the file tells its own inode and a checksum of where
- * it is: host name and directory. One of the two is enough: a data directory may be
- *moved, and a machine be given another name.
+ * one server: what the copy brings must not take the new server out of service. So the
+ * file tells its own inode, a checksum of where it is (host name and directory), and one
+ * of the running kernel with the volume's number in it. What was copied or restored has
+ * another inode. What came with a copy of the whole volume has the same one, but is
+ * elsewhere: on another machine, or on the same one on another volume. On the same volume
+ * under the same kernel it is that file, in a directory that was moved or a container
+ * that was made anew. A server that starts from a backup (there is a backup_label) has no
+ * orders, whatever they say.
  */
 #include "postgres.h"
 
@@ -17,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "access/xlog.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "port/pg_crc32c.h"
@@ -33,7 +38,9 @@
 #define UNFINISHED KEPT ".tmp"
 #define SET_ASIDE KEPT ".unused"
 
-#define HEAD_FORMAT "pg_status orders 1 %llu %08X %08X\n"
+#define COPIED "It came here with a copy of another data directory, or from a backup."
+
+#define HEAD_FORMAT "pg_status orders 2 %llu %08X %08X %08X\n"
 #define HEAD_SIZE 80
 
 static pg_crc32c
@@ -71,6 +78,25 @@ typedef struct Findings
 
 /* What is in memory only is lost at a crash of the machine: then it is set aside again.
  */
+/* 0: it cannot be known. The number of a volume is good until the next boot. */
+static pg_crc32c
+checksum_of_volume(dev_t device)
+{
+	char text[128];
+	ssize_t got;
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY, 0);
+
+	if (fd < 0)
+		return 0;
+	got = read(fd, text, 64);
+	close(fd);
+	if (got <= 0)
+		return 0;
+	snprintf(text + got, sizeof(text) - (size_t) got, ":%llu",
+			 (unsigned long long) device);
+	return checksum(text);
+}
+
 static void
 set_aside(const char *why, Findings *findings)
 {
@@ -118,6 +144,22 @@ tell_of_orders(const PgstOrder *orders, uint32 count)
 							pgst_shown(order->host), order->reason[0] != '\0' ? ": " : "",
 							pgst_shown(order->reason))));
 	}
+}
+
+/*
+ * Before recovery, which takes the label away. What the postmaster finds is done by it:
+ * orders that are given later are this server's own.
+ */
+void
+pgst_disown_copied_orders(void)
+{
+	Findings findings = {.why_aside = NULL};
+	struct stat is;
+
+	if (IsUnderPostmaster || stat(BACKUP_LABEL_FILE, &is) != 0 || stat(KEPT, &is) != 0)
+		return;
+	set_aside(COPIED, &findings);
+	tell_findings(&findings);
 }
 
 /* What is missing now may be there a moment later. */
@@ -173,16 +215,19 @@ check_head(const char *text, const struct stat *file, const char **why)
 {
 	unsigned long long inode;
 	unsigned int place;
+	unsigned int volume;
 	unsigned int crc;
 	int length = 0;
 
 	/* NOLINTNEXTLINE(cert-err34-c): a number that does not fit is not the one expected */
-	if (sscanf(text, "pg_status orders 1 %llu %8X %8X%n", &inode, &place, &crc,
-			   &length) != 3 ||
+	if (sscanf(text, "pg_status orders 2 %llu %8X %8X %8X%n", &inode, &place, &volume,
+			   &crc, &length) != 4 ||
 		text[length] != '\n')
 		*why = "It does not begin as such a file does.";
-	else if (inode != (unsigned long long) file->st_ino && place != checksum_of_place())
-		*why = "It came here with a copy of another data directory, or from a backup.";
+	else if (inode != (unsigned long long) file->st_ino ||
+			 (place != checksum_of_place() &&
+			  (volume == 0 || volume != checksum_of_volume(file->st_dev))))
+		*why = COPIED;
 	else if (crc != checksum(text + length + 1))
 		*why = "Its checksum is wrong.";
 	else
@@ -314,7 +359,7 @@ write_kept(const char *lines)
 	int fd = open_unfinished(&file);
 
 	snprintf(head, sizeof(head), HEAD_FORMAT, (unsigned long long) file.st_ino,
-			 checksum_of_place(), checksum(lines));
+			 checksum_of_place(), checksum_of_volume(file.st_dev), checksum(lines));
 	write_whole(fd, head);
 	write_whole(fd, lines);
 	if (pg_fsync(fd) != 0)

@@ -12,6 +12,9 @@
 
 #include "wall.h"
 
+/* From _PG_init: orders that came with a backup are not this server's. */
+extern void pgst_disown_copied_orders(void);
+
 /* Sees to it that what was kept is in shared memory. Never fails for what the file is. */
 extern void pgst_load_orders(void);
 

@@ -23,6 +23,7 @@
 #include "published.h"
 #include "settings.h"
 #include "shared.h"
+#include "worker.h"
 
 #define CONNINFO_DEFAULT "dbname=postgres user=postgres"
 
@@ -365,5 +366,6 @@ pgst_listener_settings(PgstListenerSettings *settings)
 	settings->check_port = check_port;
 	settings->max_clients = pgst_max_clients;
 	settings->client_timeout_ms = client_timeout_ms;
-	settings->fence = pgst_fence;
+	/* without a poller nobody could ever see a majority */
+	settings->fence = pgst_fence && pgst_poller_has_place();
 }

@@ -46,6 +46,8 @@
 /* A step that sleeps, where none should, is given this many looks. */
 #define WATCHDOG_LOOKS 6
 
+static bool poller_has_place =
+	true; /* what the postmaster finds, all processes inherit */
 static TimeoutId watchdog;
 static int watchdog_looks;
 static int64 watchdog_cpu_us;
@@ -68,6 +70,51 @@ register_worker(const char *type, const char *entry, BgWorkerStartTime start, in
 	RegisterBackgroundWorker(&worker);
 }
 
+/* Whether there was room for it. */
+static bool
+is_registered(const char *entry)
+{
+	PgstWorkerIter iter;
+
+	pgst_foreach_worker(iter)
+	{
+		const BackgroundWorker *worker = pgst_worker_at(iter);
+
+		if (strcmp(worker->bgw_library_name, "pg_status") == 0 &&
+			strcmp(worker->bgw_function_name, entry) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+pgst_poller_has_place(void)
+{
+	return poller_has_place;
+}
+
+/* PostgreSQL says that there are too many, and goes on without. */
+static void
+check_places(void)
+{
+	bool listener = is_registered("pgst_listener_main");
+	bool promotion = is_registered("pgst_promotion_main");
+
+	poller_has_place = is_registered("pgst_poller_main");
+	if (listener && poller_has_place && promotion)
+		return;
+	ereport(WARNING,
+			(errmsg("pg_status: max_worker_processes is too low"),
+			 !listener
+				 ? errdetail("No port answers and no host is checked.")
+				 : (!poller_has_place
+						? errdetail("No host is checked, so nothing is known of the "
+									"cluster, and pg_status.fence does nothing.")
+						: errdetail("The end of recovery is noticed later.")),
+			 errhint("pg_status takes three; max_worker_processes is %d.",
+					 max_worker_processes)));
+}
+
 void
 pgst_register_workers(void)
 {
@@ -80,6 +127,7 @@ pgst_register_workers(void)
 	 */
 	register_worker("pg_status promotion", "pgst_promotion_main",
 					BgWorkerStart_RecoveryFinished, RESTART_SECONDS);
+	check_places();
 }
 
 void
