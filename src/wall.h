@@ -117,6 +117,12 @@ extern PgstStatus pgst_poller_step(PgstPoller* poller, PgstMessage* why) PGST_NO
 /* What the poller before this one has published, before the first step: events tell what has
  * changed since. */
 extern void pgst_poller_inherit(PgstPoller* poller, const PgstSnapshot* published) PGST_NOEXCEPT;
+/* While a library is called for a host, its name stands there, else "": what is left there by a
+ * poller that was stuck is whom it was stuck with. */
+extern void pgst_poller_tell_serving(PgstPoller* poller, char name[PGST_NAME_SIZE]) PGST_NOEXCEPT;
+/* Leaves the host of this name alone until then. */
+extern void pgst_poller_spare(PgstPoller* poller, const char* name,
+                              int64_t until_mono) PGST_NOEXCEPT;
 extern void pgst_poller_probe_now(PgstPoller* poller) PGST_NOEXCEPT;
 /* The host of this index in the snapshot; nothing when there is none. */
 extern void pgst_poller_probe_host(PgstPoller* poller, uint32_t index) PGST_NOEXCEPT;

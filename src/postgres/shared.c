@@ -67,6 +67,9 @@ typedef struct SharedState
 	pg_atomic_uint64 orders_obeyed; /* by the listener */
 	uint32 order_count;
 	SharedHistory history;
+	pg_atomic_uint32 stuck; /* with whom `serving` says */
+	char serving[PGST_NAME_SIZE];
+	PgstSpared spared[PGST_SPARED];
 	pg_atomic_uint64 promoting_since; /* microseconds since 1970, 0: not asked for */
 	pg_atomic_uint32 read_only;
 	pg_atomic_uint32 any_asked[PGST_ASKS];
@@ -149,6 +152,7 @@ set_up_memory(void)
 		pg_atomic_init_u64(&shared->cursor, 0);
 		pg_atomic_init_u64(&shared->orders_number, 0);
 		pg_atomic_init_u64(&shared->orders_obeyed, 0);
+		pg_atomic_init_u32(&shared->stuck, 0);
 		pg_atomic_init_u64(&shared->promoting_since, 0);
 		pg_atomic_init_u32(&shared->read_only, READ_ONLY_UNKNOWN);
 		for (int what = 0; what < PGST_ASKS; what++)
@@ -240,6 +244,34 @@ pgst_worker_wake(PgstWorker worker)
 
 		SetLatch(&ProcGlobal->allProcs[number].procLatch);
 	}
+}
+
+char *
+pgst_serving(void)
+{
+	return shared->serving;
+}
+
+void
+pgst_poller_was_stuck(void)
+{
+	pg_atomic_write_u32(&shared->stuck, 1);
+}
+
+bool
+pgst_take_stuck(char name[PGST_NAME_SIZE])
+{
+	bool was_stuck = pg_atomic_exchange_u32(&shared->stuck, 0) != 0;
+
+	shared->serving[PGST_NAME_SIZE - 1] = '\0';
+	strlcpy(name, shared->serving, PGST_NAME_SIZE);
+	return was_stuck && name[0] != '\0';
+}
+
+PgstSpared *
+pgst_spared(void)
+{
+	return shared->spared;
 }
 
 void

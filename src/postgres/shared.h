@@ -40,6 +40,26 @@ extern void pgst_worker_wake(PgstWorker worker);
 /* The last sign of life on the monotonic clock, 0 when it does not run. */
 extern int64 pgst_worker_last_alive(PgstWorker worker);
 
+/*
+ * Whom the poller serves: a place for the name, which the poller fills. was_stuck: the
+ * poller is about to leave in the middle of it; may be called in a signal handler.
+ * take_stuck: once for each time, the name. Hosts that are left alone for that are
+ * remembered here, as many as there is room for; only the poller does.
+ */
+typedef struct PgstSpared
+{
+	char name[PGST_NAME_SIZE];
+	int64 until_mono;
+	uint32 times;
+} PgstSpared;
+
+#define PGST_SPARED 8
+
+extern char *pgst_serving(void);
+extern void pgst_poller_was_stuck(void);
+extern bool pgst_take_stuck(char name[PGST_NAME_SIZE]);
+extern PgstSpared *pgst_spared(void);
+
 /* Tells the workers that recovery has ended; they compare the count with the one they saw
  * last. */
 extern void pgst_announce_promotion(void);

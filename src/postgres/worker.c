@@ -310,6 +310,7 @@ watchdog_looks_up(void)
 		enable_timeout_after(watchdog, WATCHDOG_MS);
 		return;
 	}
+	pgst_poller_was_stuck(); /* no other worker has a watchdog */
 	on_proc_exit(leave_at_once, 0);
 	ereport(FATAL, (errcode(ERRCODE_INTERNAL_ERROR),
 					errmsg("pg_status worker was stuck for %d seconds",
