@@ -190,7 +190,7 @@ typedef struct PgstServerCalls {
   void (*handed_out)(uint32_t host); /* the host of this index in the snapshot was chosen */
   /* What the page shows beside the snapshot. The newest events, the oldest of them first, at most
    * so many, and the histories of the first `count` hosts. -1 and false: somebody else is at it
-   * right now, the copy is not changed. */
+   * right now, and the copy is of no use. */
   int (*newest_events)(PgstEvent* copy, int most);
   bool (*lags)(PgstLagHistory* copy, uint32_t count);
 } PgstServerCalls;
