@@ -28,7 +28,7 @@ strict = $(if $(WERROR),-Wall -Wextra -Wno-unused-parameter -Werror)
 PG_CPPFLAGS = -I$(srcdir)/src -I$(srcdir)/src/postgres -I$(libpq_srcdir) -DFMT_HEADER_ONLY -DBOOST_DISABLE_ASSERTS
 # (PGDLLEXPORT is empty before PostgreSQL 16: what the server looks up by name must not be hidden)
 PG_CFLAGS = $(strict) -Wno-declaration-after-statement $(SANITIZE)
-PG_CXXFLAGS = -std=c++17 -fvisibility=hidden -fvisibility-inlines-hidden $(strict) $(SANITIZE) $(COPT)
+PG_CXXFLAGS = -std=c++17 -include $(srcdir)/src/base/library_checks.hpp -fvisibility=hidden -fvisibility-inlines-hidden $(strict) $(SANITIZE) $(COPT)
 SHLIB_LINK = $(SANITIZE) $(libpq) -luv -lcares -lstdc++
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)

@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 
 #include "compat.h"
+#include "orders.h"
 #include "settings.h"
 #include "shared.h"
 #include "version.h"
@@ -33,17 +34,16 @@ _PG_init(void)
 	if (IsBinaryUpgrade)
 		return;
 
-	/* before any setting is defined: one that only a start can change would be fatal here
+	/*
+	 * A server that does not preload it must be able to load it all the same: CREATE
+	 * EXTENSION does, of whoever restores a dump there. The functions say what is
+	 * missing. (An error here would also cost memory that nobody frees, each time.)
 	 */
 	if (!process_shared_preload_libraries_in_progress)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("pg_status must be loaded through \"shared_preload_libraries\""),
-			 errhint("Add pg_status to \"shared_preload_libraries\" in postgresql.conf "
-					 "and restart the server.")));
+		return;
 
 	pgst_define_settings();
 	pgst_install_shared_memory();
 	pgst_register_workers();
+	pgst_disown_copied_orders();
 }

@@ -382,6 +382,14 @@ void pgst_poller_inherit(PgstPoller* poller, const PgstSnapshot* published) noex
   });
 }
 
+void pgst_poller_tell_serving(PgstPoller* poller, char name[PGST_NAME_SIZE]) noexcept {
+  poller->poller.TellServing(name);
+}
+
+void pgst_poller_spare(PgstPoller* poller, const char* name, int64_t until_mono) noexcept {
+  poller->poller.Spare(name, until_mono);
+}
+
 void pgst_poller_probe_now(PgstPoller* poller) noexcept {
   CaughtOr(false, [&] {
     poller->poller.ProbeNow();

@@ -117,6 +117,12 @@ extern PgstStatus pgst_poller_step(PgstPoller* poller, PgstMessage* why) PGST_NO
 /* What the poller before this one has published, before the first step: events tell what has
  * changed since. */
 extern void pgst_poller_inherit(PgstPoller* poller, const PgstSnapshot* published) PGST_NOEXCEPT;
+/* While a library is called for a host, its name stands there, else "": what is left there by a
+ * poller that was stuck is whom it was stuck with. */
+extern void pgst_poller_tell_serving(PgstPoller* poller, char name[PGST_NAME_SIZE]) PGST_NOEXCEPT;
+/* Leaves the host of this name alone until then. */
+extern void pgst_poller_spare(PgstPoller* poller, const char* name,
+                              int64_t until_mono) PGST_NOEXCEPT;
 extern void pgst_poller_probe_now(PgstPoller* poller) PGST_NOEXCEPT;
 /* The host of this index in the snapshot; nothing when there is none. */
 extern void pgst_poller_probe_host(PgstPoller* poller, uint32_t index) PGST_NOEXCEPT;
@@ -186,7 +192,7 @@ typedef struct PgstServerCalls {
   void (*handed_out)(uint32_t host); /* the host of this index in the snapshot was chosen */
   /* What the page shows beside the snapshot. The newest events, the oldest of them first, at most
    * so many, and the histories of the first `count` hosts. -1 and false: somebody else is at it
-   * right now, the copy is not changed. */
+   * right now, and the copy is of no use. */
   int (*newest_events)(PgstEvent* copy, int most);
   bool (*lags)(PgstLagHistory* copy, uint32_t count);
 } PgstServerCalls;

@@ -64,6 +64,22 @@ const PgstOrder* FindOrder(const std::vector<PgstOrder>& orders, const HostEntry
   return best;
 }
 
+// Says for whom a library is called, for as long as this lives.
+class Serving {
+ public:
+  Serving(char* place, const std::string& name) : place_(place) {
+    if (place_ != nullptr) CopyFixedText(place_, PGST_NAME_SIZE, name);
+  }
+  ~Serving() {
+    if (place_ != nullptr) *place_ = '\0';
+  }
+  Serving(const Serving&) = delete;
+  Serving& operator=(const Serving&) = delete;
+
+ private:
+  char* const place_;
+};
+
 bool SamePlace(const HostEntry& a, const HostEntry& b) {
   return a.name == b.name && a.kind == b.kind && a.hostname == b.hostname && a.port == b.port;
 }
@@ -349,6 +365,7 @@ Poller::Peer* Poller::TakeFirst() {
 
 void Poller::ServeLine(MonoUs until) {
   while (Peer* const peer = TakeFirst()) {
+    const Serving serving(serving_, peer->entry.name);
     const bool rested = peer->probe.state() == PeerProbe::State::kResting;
     const bool fired = std::exchange(peer->timer_fired, false);
     const bool ready = std::exchange(peer->socket_ready, false);
@@ -408,6 +425,10 @@ void Poller::Begin(Peer& peer, MonoUs now) {
   peer.started = now;
   peer.ask_again = false;
   StopWatching(peer);
+  if (now < peer.spared_until) {
+    FailSpared(peer, now);
+    return;
+  }
   Limits limits = settings_.limits;
   limits.conn_max_age_us = ConnectionAge(peer.index, peers_.size(), limits);
   peer.probe.Begin(now, limits);
@@ -430,6 +451,7 @@ void Poller::LookUp(Peer& peer) {
   resolver_->Lookup(&peer, peer.entry.hostname, [this, &peer](Resolver::Found found) {
     const MonoUs now = EventLoop::Now();
     peer.looking_up = false;
+    const Serving serving(serving_, peer.entry.name);
     // a deadline of the lookup is over with it
     if (peer.probe.state() != PeerProbe::State::kResting) peer.timer_fired = false;
     StopWatching(peer);
@@ -472,10 +494,35 @@ void Poller::WatchSocket(Peer& peer) {
 void Poller::Collect(Peer& peer) {
   const std::optional<Observation> observation = peer.probe.TakeObservation();
   if (!observation) return;
-  peer.ended = observation->finished;
+  Record(peer, *observation);
+  // (a new connection has just looked)
+  const bool looked = observation->new_connection || observation->outcome == Outcome::kUnresolved;
+  if (!looked) CheckName(peer, observation->finished);
+  TryNewSession(peer, *observation);
+}
+
+void Poller::FailSpared(Peer& peer, MonoUs now) {
+  Observation observation;
+  observation.outcome = Outcome::kTimeout;
+  observation.started = observation.finished = now;
+  observation.error = fmt::format(
+      "left alone for {} s more, because the poller did not come back from a call for this host",
+      (peer.spared_until - now + kUsPerSecond - 1) / kUsPerSecond);
+  Record(peer, observation);
+  Schedule(peer);
+}
+
+void Poller::Spare(std::string_view name, MonoUs until) {
+  for (const auto& peer : peers_) {
+    if (peer->entry.name == name) peer->spared_until = until;
+  }
+}
+
+void Poller::Record(Peer& peer, const Observation& observation) {
+  peer.ended = observation.finished;
   HostVerdict& host = cluster_.hosts[peer.index];
-  RecordObservation(host, *observation, settings_.limits);
-  const bool answered = host.liveness == Liveness::kUp && observation->started >= peer.attached;
+  RecordObservation(host, observation, settings_.limits);
+  const bool answered = host.liveness == Liveness::kUp && observation.started >= peer.attached;
   if (peer.attached != 0 && (answered || host.liveness == Liveness::kDown)) {
     peer.attached = 0;
     host.forced_out = false;
@@ -483,10 +530,6 @@ void Poller::Collect(Peer& peer) {
     settings_.local.orders[peer.index].since_wall = WallTime(EventLoop::Now());
   }
   ScheduleJudgement();
-  // (a new connection has just looked)
-  const bool looked = observation->new_connection || observation->outcome == Outcome::kUnresolved;
-  if (!looked) CheckName(peer, observation->finished);
-  TryNewSession(peer, *observation);
 }
 
 // After a good probe: whether a new session would have been let in, too. At most kMaxTrials of them

@@ -11,6 +11,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/hosts.hpp"
@@ -62,6 +63,14 @@ class Poller {
   void ProbeNow();
   void ProbeNow(std::size_t index);
 
+  // While a library is called for a host, its name stands here (PGST_NAME_SIZE bytes), else "":
+  // for who wants to know why this process does not come back from a call. nullptr: nowhere.
+  void TellServing(char* name) { serving_ = name; }
+
+  // Leaves this host alone until then: a process like this one did not come back from a call for
+  // it. Its probes fail at once, without a call.
+  void Spare(std::string_view name, MonoUs until);
+
   // Counts the probes of this host anew.
   void ResetTally(std::size_t index);
 
@@ -112,7 +121,8 @@ class Poller {
     bool looking_up = false;  // the resolver has its name
     MonoUs looked_up = 0;     // when it was given it last
     bool ask_again = false;   // as soon as the running probe has ended
-    MonoUs attached = 0;      // when its maintenance was ordered to end, until it has answered; 0
+    MonoUs spared_until = 0;
+    MonoUs attached = 0;  // when its maintenance was ordered to end, until it has answered; 0
     // What it stands in line for, and who is behind it.
     bool timer_fired = false;
     bool socket_ready = false;
@@ -136,6 +146,8 @@ class Poller {
   void TryNewSession(Peer& peer, const Observation& observation);
   void WatchTrial(Peer& peer);
   void CollectTrial(Peer& peer);
+  void Record(Peer& peer, const Observation& observation);
+  void FailSpared(Peer& peer, MonoUs now);
   void Schedule(Peer& peer);
   void Arm(Peer& peer, MonoUs when);
   void ScheduleJudgement(MonoUs earliest = 0);
@@ -156,6 +168,7 @@ class Poller {
   std::unique_ptr<Resolver> resolver_;
   TimerHandle judge_timer_;
   std::vector<std::unique_ptr<Peer>> peers_;
+  char* serving_ = nullptr;
   Peer* first_in_line_ = nullptr;
   Peer* last_in_line_ = nullptr;
   ClusterVerdict cluster_;

@@ -13,6 +13,7 @@
 #include "access/xlogrecovery.h"
 #endif
 #include "catalog/pg_authid.h"
+#include "postmaster/bgworker_internals.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
@@ -89,6 +90,19 @@
 #define pgst_replay_paused() (GetRecoveryPauseState() != RECOVERY_NOT_PAUSED)
 #else
 #define pgst_replay_paused() RecoveryIsPaused()
+#endif
+
+/* 18: the postmaster's list of workers became doubly linked */
+#if PG_VERSION_NUM >= 180000
+typedef dlist_iter PgstWorkerIter;
+#define pgst_foreach_worker(iter) dlist_foreach(iter, &BackgroundWorkerList)
+#define pgst_worker_at(iter)                                                             \
+	(&dlist_container(RegisteredBgWorker, rw_lnode, (iter).cur)->rw_worker)
+#else
+typedef slist_iter PgstWorkerIter;
+#define pgst_foreach_worker(iter) slist_foreach(iter, &BackgroundWorkerList)
+#define pgst_worker_at(iter)                                                             \
+	(&slist_container(RegisteredBgWorker, rw_lnode, (iter).cur)->rw_worker)
 #endif
 
 /* 18: the module may tell its version */

@@ -14,6 +14,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "published.h"
 #include "rows.h"
 #include "shared.h"
 

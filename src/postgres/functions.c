@@ -16,10 +16,12 @@
 
 #include "compat.h"
 #include "node_state.h"
+#include "published.h"
 #include "rows.h"
 #include "settings.h"
 #include "shared.h"
 #include "version.h"
+#include "worker.h"
 
 PG_FUNCTION_INFO_V1(pg_status_master);
 PG_FUNCTION_INFO_V1(pg_status_replica);
@@ -129,10 +131,10 @@ select_host(FunctionCallInfo fcinfo, PgstRoute route, Arguments arguments)
 		get_limit(fcinfo, arguments.lag_bytes, "lag_bytes", &wish.lag_bytes);
 	get_position(fcinfo, arguments, &wish);
 
-	host = pgst_choose_host(pgst_copy_snapshot(), &wish);
+	host = pgst_choose_host(&wish);
 	if (host == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(host->name));
+	PG_RETURN_TEXT_P(cstring_to_text(pgst_shown(host->name)));
 }
 
 Datum
@@ -279,13 +281,13 @@ static void
 return_hosts(FunctionCallInfo fcinfo, const char *only)
 {
 	PgstRows rows;
-	PgstSnapshot *snapshot;
+	const PgstSnapshot *snapshot;
 	bool fresh;
 	bool may_see_errors = has_privs_of_role(GetUserId(), ROLE_PG_MONITOR);
 
 	pgst_need_shared_memory();
 	rows = pgst_begin_rows(fcinfo);
-	snapshot = pgst_copy_snapshot();
+	snapshot = pgst_snapshot();
 	fresh = pgst_snapshot_is_fresh(snapshot);
 
 	for (uint32 i = 0; i < snapshot->host_count; i++)
@@ -320,7 +322,7 @@ pg_status_hosts(PG_FUNCTION_ARGS)
 Datum
 pg_status_host(PG_FUNCTION_ARGS)
 {
-	return_hosts(fcinfo, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	return_hosts(fcinfo, pgst_text_argument(fcinfo, 0));
 	return (Datum) 0;
 }
 
@@ -346,17 +348,16 @@ find_self(const PgstSnapshot *snapshot)
 static PgstView
 view_of(const PgstSnapshot *snapshot, PgstNodeFacts *node)
 {
-	PgstOrder *orders = palloc(sizeof(PgstOrder) * pgst_max_hosts);
-	uint64 number;
-	int count = pgst_copy_orders(orders, &number, true);
+	uint32 count;
+	const PgstOrder *orders = pgst_orders(&count);
 
 	pgst_node_facts(node);
 	return (PgstView){.snapshot = snapshot,
 					  .node = node,
 					  .poller_alive_mono = pgst_worker_last_alive(PGST_POLLER),
-					  .fence = pgst_fence,
+					  .fence = pgst_fence && pgst_poller_has_place(),
 					  .orders = orders,
-					  .order_count = (uint32) count};
+					  .order_count = count};
 }
 
 static void
@@ -393,14 +394,14 @@ describe_primary(PgstRow *row, const PgstNodeFacts *node)
 Datum
 pg_status_local(PG_FUNCTION_ARGS)
 {
-	PgstSnapshot *snapshot;
+	const PgstSnapshot *snapshot;
 	PgstNodeFacts node;
 	PgstView view;
 	bool standby;
 	PgstRow row = {.columns = 0};
 
 	pgst_need_shared_memory();
-	snapshot = pgst_copy_snapshot();
+	snapshot = pgst_snapshot();
 	view = view_of(snapshot, &node);
 	standby = node.written == InvalidXLogRecPtr;
 
@@ -419,13 +420,13 @@ pg_status_local(PG_FUNCTION_ARGS)
 Datum
 pg_status_check(PG_FUNCTION_ARGS)
 {
-	char *path = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *path = pgst_text_argument(fcinfo, 0);
 	PgstNodeFacts node;
 	PgstView view;
 	int code;
 
 	pgst_need_shared_memory();
-	view = view_of(pgst_copy_snapshot(), &node);
+	view = view_of(pgst_snapshot(), &node);
 	code = pgst_check_code(&view, path);
 	if (code == 0)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
@@ -435,17 +436,17 @@ pg_status_check(PG_FUNCTION_ARGS)
 Datum
 pg_status_agent(PG_FUNCTION_ARGS)
 {
-	char *command = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *command = pgst_text_argument(fcinfo, 0);
 	char line[PGST_AGENT_LINE_SIZE];
 	PgstNodeFacts node;
 	PgstView view;
 
 	pgst_need_shared_memory();
-	view = view_of(pgst_copy_snapshot(), &node);
+	view = view_of(pgst_snapshot(), &node);
 	pgst_agent_line(&view, command, line);
 	if (line[0] == '\0')
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	PG_RETURN_TEXT_P(cstring_to_text(line));
+	PG_RETURN_TEXT_P(cstring_to_text(pgst_shown(line)));
 }
 
 /* ----------------------------------------------------------------
@@ -456,10 +457,10 @@ pg_status_agent(PG_FUNCTION_ARGS)
 Datum
 pg_status_ready(PG_FUNCTION_ARGS)
 {
-	PgstSnapshot *snapshot;
+	const PgstSnapshot *snapshot;
 
 	pgst_need_shared_memory();
-	snapshot = pgst_copy_snapshot();
+	snapshot = pgst_brief_snapshot();
 	PG_RETURN_BOOL(pgst_snapshot_is_fresh(snapshot) && snapshot->ready);
 }
 
@@ -488,10 +489,10 @@ pg_status_version(PG_FUNCTION_ARGS)
 Datum
 pg_status_is_split_brain(PG_FUNCTION_ARGS)
 {
-	PgstSnapshot *snapshot;
+	const PgstSnapshot *snapshot;
 
 	pgst_need_shared_memory();
-	snapshot = pgst_copy_snapshot();
+	snapshot = pgst_brief_snapshot();
 	if (!pgst_snapshot_is_fresh(snapshot) || !snapshot->ready)
 		PG_RETURN_NULL();
 	PG_RETURN_BOOL(snapshot->split_brain);
@@ -500,10 +501,10 @@ pg_status_is_split_brain(PG_FUNCTION_ARGS)
 Datum
 pg_status_primary_reason(PG_FUNCTION_ARGS)
 {
-	PgstSnapshot *snapshot;
+	const PgstSnapshot *snapshot;
 
 	pgst_need_shared_memory();
-	snapshot = pgst_copy_snapshot();
+	snapshot = pgst_brief_snapshot();
 	if (!pgst_snapshot_is_fresh(snapshot) || !snapshot->ready ||
 		snapshot->primary_reason[0] == '\0')
 		PG_RETURN_NULL();
@@ -535,6 +536,9 @@ fence_note(const PgstMajority *majority)
 static const char *
 majority_note(const PgstMajority *majority)
 {
+	if (!pgst_poller_has_place())
+		return "No host is checked: max_worker_processes is too low, and "
+			   "pg_status.fence does nothing.";
 	if (!majority->known)
 		return "Nothing is known of the other nodes.";
 	if (majority->fenced)
@@ -556,7 +560,7 @@ pg_status_quorum(PG_FUNCTION_ARGS)
 	PgstRow row = {.columns = 0};
 
 	pgst_need_shared_memory();
-	view = view_of(pgst_copy_snapshot(), &node);
+	view = view_of(pgst_snapshot(), &node);
 	pgst_majority(&view, &majority);
 
 	pgst_add(&row, majority.known, Int32GetDatum((int32) majority.voters));

@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "node_state.h"
 #include "orders.h"
+#include "published.h"
 #include "settings.h"
 #include "shared.h"
 #include "worker.h"
@@ -23,14 +24,15 @@
  * event loop's. */
 #define OTHER_FILES 96
 
-/* How soon a snapshot is looked at again that somebody else was at, in milliseconds. */
+/* How soon a snapshot is looked at again that was replaced meanwhile, in milliseconds. */
 #define LOOK_AGAIN_MS 1
 
 /* What this process has of shared memory. */
 typedef struct Sight
 {
 	PgstSnapshot *snapshot; /* a copy */
-	uint64 generation;		/* its own, by which it is known */
+	PgstSnapshot *spare;	/* for the next one */
+	uint64 number;			/* by which it is known */
 	uint64 changes;			/* the newest event that it shows */
 	bool newest;			/* there was none newer when it was looked for */
 } Sight;
@@ -41,7 +43,7 @@ static const PgstServerCalls server_calls = {
 	.cursor = pgst_cursor,
 	.move_cursor = pgst_move_cursor,
 	.handed_out = pgst_handed_out,
-	.newest_events = pgst_try_copy_newest_events,
+	.newest_events = pgst_copy_newest_events,
 	.lags = pgst_try_copy_lags,
 };
 
@@ -103,7 +105,8 @@ look(PgstListener *listener, Sight *sight)
 {
 	uint64 changes = pgst_generation();
 
-	sight->newest = pgst_refresh_snapshot(sight->snapshot, &sight->generation);
+	sight->newest =
+		pgst_refresh_snapshot(&sight->snapshot, &sight->spare, &sight->number);
 	if (sight->newest)
 		sight->changes = changes;
 	pgst_listener_set_snapshot(listener, sight->snapshot,
@@ -120,6 +123,8 @@ pgst_listener_main(Datum arg)
 
 	pgst_worker_begin(PGST_LISTENER);
 	sight.snapshot =
+		MemoryContextAllocZero(TopMemoryContext, pgst_snapshot_size(pgst_max_hosts));
+	sight.spare =
 		MemoryContextAllocZero(TopMemoryContext, pgst_snapshot_size(pgst_max_hosts));
 	orders = MemoryContextAllocZero(TopMemoryContext, sizeof(PgstOrder) * pgst_max_hosts);
 	pgst_load_orders();

@@ -13,13 +13,13 @@
 #include <signal.h>
 
 #include "fmgr.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
 #include "orders.h"
+#include "published.h"
 #include "rows.h"
 #include "settings.h"
 #include "shared.h"
@@ -59,15 +59,6 @@ find_host(const PgstSnapshot *snapshot, const char *name)
 	return NO_HOST;
 }
 
-/* An argument in the encoding of the core's texts. */
-static char *
-utf8_argument(FunctionCallInfo fcinfo, int argument)
-{
-	char *given = text_to_cstring(PG_GETARG_TEXT_PP(argument));
-
-	return pg_server_to_any(given, (int) strlen(given), PG_UTF8);
-}
-
 static void
 refuse_unknown(const char *name)
 {
@@ -92,7 +83,7 @@ static char *
 name_argument(FunctionCallInfo fcinfo)
 {
 	need_argument(fcinfo);
-	return utf8_argument(fcinfo, 0);
+	return pgst_text_argument(fcinfo, 0);
 }
 
 /* The first argument as a node_id: the name of the host that has it. */
@@ -123,6 +114,7 @@ typedef struct Orders
 {
 	PgstOrder *list;
 	uint32 count;
+	List *forgotten; /* names of hosts whose order had to go; to be told */
 } Orders;
 
 static Orders
@@ -131,7 +123,7 @@ begin_change(void)
 	Orders orders;
 	const PgstOrder *present;
 
-	/* memory first: an error under the lock would do no harm, but needs not be */
+	orders.forgotten = NIL;
 	orders.list = palloc0(sizeof(PgstOrder) * ((Size) pgst_max_hosts + 1));
 	pgst_load_orders();
 	pgst_lock_orders();
@@ -270,9 +262,8 @@ tidy(Orders *orders, const PgstSnapshot *snapshot)
 			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 							errmsg("there are more orders than pg_status.max_hosts")));
 		if (orders_something(&orders->list[victim]))
-			ereport(LOG, (errmsg("pg_status: the order for host \"%s\", which is not in "
-								 "pg_status.hosts, is forgotten",
-								 pgst_shown(orders->list[victim].host))));
+			orders->forgotten =
+				lappend(orders->forgotten, pstrdup(orders->list[victim].host));
 		drop_order(orders, victim);
 	}
 }
@@ -281,12 +272,27 @@ tidy(Orders *orders, const PgstSnapshot *snapshot)
 static uint64
 end_change(Orders *orders, const PgstSnapshot *snapshot)
 {
-	uint64 number;
+	volatile uint64 number = 0;
+	ListCell *name;
 
-	tidy(orders, snapshot); /* (an error from here on releases the lock) */
-	pgst_keep_orders(orders->list, orders->count);
-	number = pgst_orders_number();
+	PG_TRY();
+	{
+		tidy(orders, snapshot);
+		pgst_keep_orders(orders->list, orders->count);
+		number = pgst_orders_number();
+	}
+	PG_CATCH();
+	{
+		pgst_unlock_orders_after_error();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	pgst_unlock_orders();
+	pgst_sync_kept_orders();
+	foreach (name, orders->forgotten)
+		ereport(LOG, (errmsg("pg_status: the order for host \"%s\", which is not in "
+							 "pg_status.hosts, is forgotten",
+							 pgst_shown(lfirst(name)))));
 	pgst_worker_wake(PGST_LISTENER);
 	pgst_worker_wake(PGST_POLLER);
 	return number;
@@ -329,16 +335,11 @@ static bool
 is_published(const Awaited *awaited, uint64 *seen)
 {
 	uint64 newest = pgst_published();
-	PgstSnapshot *snapshot;
-	bool there;
 
 	if (newest == *seen)
 		return false;
 	*seen = newest;
-	snapshot = pgst_copy_snapshot();
-	there = is_there(snapshot, awaited);
-	pfree(snapshot);
-	return there;
+	return is_there(pgst_snapshot(), awaited);
 }
 
 static bool
@@ -511,7 +512,7 @@ static Datum
 detach(FunctionCallInfo fcinfo, const char *name)
 {
 	bool gracefully = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
-	const char *reason = PG_ARGISNULL(2) ? "" : utf8_argument(fcinfo, 2);
+	const char *reason = PG_ARGISNULL(2) ? "" : pgst_text_argument(fcinfo, 2);
 	PgstSnapshot *snapshot = hosts_to_order();
 	uint32 host = find_host(snapshot, name);
 	Awaited awaited = {.attached = NO_HOST};
@@ -728,7 +729,7 @@ pg_status_stats_reset(PG_FUNCTION_ARGS)
 	awaited.resets = snapshot->resets + 1;
 	for (uint32 i = first; i < end; i++)
 	{
-		pgst_forget_handed_out(i);
+		pgst_set_handed_out(i, 0);
 		pgst_ask(PGST_ASK_RESET, i);
 	}
 	if (first == end)

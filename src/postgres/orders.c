@@ -2,14 +2,18 @@
  * orders.c
  *	  Operators' orders over a restart; see orders.h.
  *
- *	pg_status orders 1 INODE PLACE CRC
+ *	pg_status orders 2 INODE PLACE VOLUME CRC
  *	one line for each order (src/config/orders.hpp)
  *
  * pg_basebackup and pg_rewind copy whatever is in a data directory, but orders hold for
- * one server: what the copy brings must not take the new server out of service. A copy is
- * another file in another place, so the file tells its own inode and a checksum of where
- * it is: host name and directory. One of the two is enough: a data directory may be
- *moved, and a machine be given another name.
+ * one server: what the copy brings must not take the new server out of service. So the
+ * file tells its own inode, a checksum of where it is (host name and directory), and one
+ * of the running kernel with the volume's number in it. What was copied or restored has
+ * another inode. What came with a copy of the whole volume has the same one, but is
+ * elsewhere: on another machine, or on the same one on another volume. On the same volume
+ * under the same kernel it is that file, in a directory that was moved or a container
+ * that was made anew. A server that starts from a backup (there is a backup_label) has no
+ * orders, whatever they say.
  *
  * A second file of the same form has the orders that have ended lately. A load balancer
  * that has not heard of it when the server is restarted would keep it out for good.
@@ -20,6 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "access/xlog.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "port/pg_crc32c.h"
@@ -27,6 +32,7 @@
 
 #include "compat.h"
 #include "orders.h"
+#include "rows.h"
 #include "settings.h"
 #include "shared.h"
 
@@ -40,7 +46,9 @@
  * AgentMemory::kUncertainUs. */
 #define ENDED_LATELY_US (300 * USECS_PER_SEC)
 
-#define HEAD_FORMAT "pg_status orders 1 %llu %08X %08X\n"
+#define COPIED "It came here with a copy of another data directory, or from a backup."
+
+#define HEAD_FORMAT "pg_status orders 2 %llu %08X %08X %08X\n"
 #define HEAD_SIZE 80
 
 static pg_crc32c
@@ -67,18 +75,99 @@ checksum_of_place(void)
 	return checksum(place);
 }
 
-static void
-set_aside(const char *why)
+/* What is to be told of orders that were loaded, when nobody is kept from them any more:
+ * a client that does not read, or a log that takes nothing, would keep all others out. */
+typedef struct Findings
 {
-	ereport(
-		WARNING,
-		(errcode(ERRCODE_DATA_CORRUPTED),
-		 errmsg("pg_status: the orders of maintenance in \"%s\" are not used", KEPT),
-		 errdetail("%s", why),
-		 errhint("All hosts are in service. The file is kept as \"%s\"; take out again "
-				 "with pg_status_detach_node() what should be.",
-				 SET_ASIDE)));
-	(void) durable_rename(KEPT, SET_ASIDE, LOG);
+	const char *why_aside; /* why the file was set aside; NULL: it was not */
+	int rename_error;	   /* of that, 0: none */
+	uint32 left_out;	   /* orders that there was no room for */
+} Findings;
+
+/* 0: it cannot be known. The number of a volume is good until the next boot. */
+static pg_crc32c
+checksum_of_volume(dev_t device)
+{
+	char text[128];
+	ssize_t got;
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY, 0);
+
+	if (fd < 0)
+		return 0;
+	got = read(fd, text, 64);
+	close(fd);
+	if (got <= 0)
+		return 0;
+	snprintf(text + got, sizeof(text) - (size_t) got, ":%llu",
+			 (unsigned long long) device);
+	return checksum(text);
+}
+
+/* (the name is in memory only, and may be lost at a crash of the machine: then the file
+ * is set aside again) */
+static void
+set_aside(const char *why, Findings *findings)
+{
+	findings->why_aside = why;
+	findings->rename_error = rename(KEPT, SET_ASIDE) == 0 ? 0 : errno;
+}
+
+static void
+tell_findings(const Findings *findings)
+{
+	if (findings->why_aside != NULL)
+		ereport(
+			WARNING,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("pg_status: the orders of maintenance in \"%s\" are not used", KEPT),
+			 errdetail("%s", findings->why_aside),
+			 errhint("All hosts are in service. The file is kept as \"%s\"; take out "
+					 "again with pg_status_detach_node() what should be.",
+					 SET_ASIDE)));
+	if (findings->rename_error != 0)
+	{
+		errno = findings->rename_error;
+		ereport(LOG,
+				(errcode_for_file_access(),
+				 errmsg("could not rename file \"%s\" to \"%s\": %m", KEPT, SET_ASIDE)));
+	}
+	if (findings->left_out > 0)
+		ereport(WARNING, (errmsg("pg_status: %u orders of maintenance are not used",
+								 findings->left_out),
+						  errdetail("There are more than pg_status.max_hosts.")));
+}
+
+/* Whoever finds a host out of service after a restart is to find why. */
+static void
+tell_of_orders(const PgstOrder *orders, uint32 count)
+{
+	for (uint32 i = 0; i < count; i++)
+	{
+		const PgstOrder *order = &orders[i];
+
+		if (order->maintenance != PGST_IN_SERVICE)
+			ereport(LOG,
+					(errmsg("pg_status: host \"%s\" is out of service, as was "
+							"ordered before the start%s%s",
+							pgst_shown(order->host), order->reason[0] != '\0' ? ": " : "",
+							pgst_shown(order->reason))));
+	}
+}
+
+/*
+ * Before recovery, which takes the label away. What the postmaster finds is done by it:
+ * orders that are given later are this server's own.
+ */
+void
+pgst_disown_copied_orders(void)
+{
+	Findings findings = {.why_aside = NULL};
+	struct stat is;
+
+	if (IsUnderPostmaster || stat(BACKUP_LABEL_FILE, &is) != 0 || stat(KEPT, &is) != 0)
+		return;
+	set_aside(COPIED, &findings);
+	tell_findings(&findings);
 }
 
 /* What is missing now may be there a moment later. */
@@ -133,16 +222,19 @@ check_head(const char *text, const struct stat *file, const char **why)
 {
 	unsigned long long inode;
 	unsigned int place;
+	unsigned int volume;
 	unsigned int crc;
 	int length = 0;
 
 	/* NOLINTNEXTLINE(cert-err34-c): a number that does not fit is not the one expected */
-	if (sscanf(text, "pg_status orders 1 %llu %8X %8X%n", &inode, &place, &crc,
-			   &length) != 3 ||
+	if (sscanf(text, "pg_status orders 2 %llu %8X %8X %8X%n", &inode, &place, &volume,
+			   &crc, &length) != 4 ||
 		text[length] != '\n')
 		*why = "It does not begin as such a file does.";
-	else if (inode != (unsigned long long) file->st_ino && place != checksum_of_place())
-		*why = "It came here with a copy of another data directory, or from a backup.";
+	else if (inode != (unsigned long long) file->st_ino ||
+			 (place != checksum_of_place() &&
+			  (volume == 0 || volume != checksum_of_volume(file->st_dev))))
+		*why = COPIED;
 	else if (crc != checksum(text + length + 1))
 		*why = "Its checksum is wrong.";
 	else
@@ -152,7 +244,7 @@ check_head(const char *text, const struct stat *file, const char **why)
 
 /* As many as there is room for; this server's own before others. */
 static uint32
-take_in(PgstOrder *orders, const PgstOrder *kept, uint32 count)
+take_in(PgstOrder *orders, const PgstOrder *kept, uint32 count, Findings *findings)
 {
 	uint32 taken = 0;
 
@@ -164,16 +256,14 @@ take_in(PgstOrder *orders, const PgstOrder *kept, uint32 count)
 				orders[taken++] = kept[i];
 		}
 	}
-	if (taken < count)
-		ereport(WARNING, (errmsg("pg_status: %u orders of maintenance are not used",
-								 count - taken),
-						  errdetail("There are more than pg_status.max_hosts.")));
+	findings->left_out = count - taken;
 	return taken;
 }
 
-/* How many orders were kept. */
-static uint32
-parse_kept(PgstOrder *orders)
+/* How many orders were kept. (Apart from where errors are caught: its variables must not
+ * be ones of that function.) */
+static pg_noinline uint32
+parse_kept(PgstOrder *orders, Findings *findings)
 {
 	struct stat file;
 	int error;
@@ -186,22 +276,22 @@ parse_kept(PgstOrder *orders)
 	uint32 count = 0;
 
 	if (text == NULL && error != 0)
-		set_aside(psprintf("It cannot be read: %s.", strerror(error)));
+		set_aside(psprintf("It cannot be read: %s.", strerror(error)), findings);
 	if (text == NULL)
 		return 0;
 	lines = check_head(text, &file, &reason);
 	if (lines == NULL)
 	{
-		set_aside(reason);
+		set_aside(reason, findings);
 		return 0;
 	}
 	kept = palloc(sizeof(PgstOrder) * PGST_MOST_HOSTS);
 	status = pgst_parse_orders(lines, PGST_MOST_HOSTS, kept, &count, &why);
 	if (status == PGST_INVALID)
-		set_aside(why.text);
+		set_aside(pstrdup(why.text), findings);
 	else if (status != PGST_OK)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("%s", why.text)));
-	count = take_in(orders, kept, count);
+	count = take_in(orders, kept, count, findings);
 	pfree(kept);
 	pfree(text);
 	return count;
@@ -260,15 +350,31 @@ add_ended(PgstOrder *orders, uint32 count)
 void
 pgst_load_orders(void)
 {
+	Findings findings = {.why_aside = NULL};
 	PgstOrder *orders;
+	volatile uint32 count = 0;
 
 	if (pgst_orders_number() != 0)
 		return;
 	orders = palloc(sizeof(PgstOrder) * pgst_max_hosts);
 	pgst_lock_orders();
-	if (pgst_orders_number() == 0)
-		pgst_replace_orders(orders, add_ended(orders, parse_kept(orders)));
+	PG_TRY();
+	{
+		if (pgst_orders_number() == 0)
+		{
+			count = add_ended(orders, parse_kept(orders, &findings));
+			pgst_replace_orders(orders, count);
+		}
+	}
+	PG_CATCH();
+	{
+		pgst_unlock_orders_after_error();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	pgst_unlock_orders();
+	tell_findings(&findings);
+	tell_of_orders(orders, count);
 	pfree(orders);
 }
 
@@ -313,7 +419,7 @@ write_kept(const char *lines)
 	int fd = open_unfinished(&file);
 
 	snprintf(head, sizeof(head), HEAD_FORMAT, (unsigned long long) file.st_ino,
-			 checksum_of_place(), checksum(lines));
+			 checksum_of_place(), checksum_of_volume(file.st_dev), checksum(lines));
 	write_whole(fd, head);
 	write_whole(fd, lines);
 	if (pg_fsync(fd) != 0)
@@ -370,6 +476,10 @@ lines_of_ended(const PgstOrder *orders, uint32 count)
 	return lines;
 }
 
+/* Why the file of those that have ended could not be written; 0: it was. It is told when
+ * the orders are unlocked. */
+static int ended_error = 0;
+
 /*
  * A disk that is full, say, must not keep anybody from putting a server back: then a
  * restart within the next seconds may leave it out at a load balancer, no more.
@@ -377,7 +487,6 @@ lines_of_ended(const PgstOrder *orders, uint32 count)
 static void
 note_ended(const char *lines)
 {
-	char head[HEAD_SIZE];
 	struct stat file;
 	bool written = false;
 	int fd;
@@ -387,20 +496,22 @@ note_ended(const char *lines)
 		(void) unlink(ENDED);
 		return;
 	}
+	errno = 0;
 	fd = OpenTransientFile(ENDED, O_CREAT | O_TRUNC | O_WRONLY | O_NONBLOCK);
 	if (fd >= 0 && fstat(fd, &file) == 0)
 	{
+		char head[HEAD_SIZE];
+
 		snprintf(head, sizeof(head), HEAD_FORMAT, (unsigned long long) file.st_ino,
-				 checksum_of_place(), checksum(lines));
+				 checksum_of_place(), checksum_of_volume(file.st_dev), checksum(lines));
 		written = write(fd, head, strlen(head)) == (ssize_t) strlen(head) &&
 				  write(fd, lines, strlen(lines)) == (ssize_t) strlen(lines) &&
 				  pg_fsync(fd) == 0;
 	}
+	if (!written)
+		ended_error = errno != 0 ? errno : ENOSPC;
 	if (fd >= 0)
 		CloseTransientFile(fd);
-	if (!written)
-		ereport(LOG, (errcode_for_file_access(),
-					  errmsg("could not write file \"%s\": %m", ENDED)));
 }
 
 /*
@@ -426,10 +537,20 @@ pgst_keep_orders(const PgstOrder *orders, uint32 count)
 	pgst_replace_orders(orders, count);
 	if (strcmp(ended, former_ended) != 0)
 		note_ended(ended);
-	if (!same)
-		(void) fsync_fname_ext(".", true, true, WARNING);
 	pfree(lines);
 	pfree(former_lines);
 	pfree(ended);
 	pfree(former_ended);
+}
+
+void
+pgst_sync_kept_orders(void)
+{
+	(void) fsync_fname_ext(".", true, true, WARNING);
+	if (ended_error == 0)
+		return;
+	errno = ended_error;
+	ended_error = 0;
+	ereport(LOG, (errcode_for_file_access(),
+				  errmsg("could not write file \"%s\": %m", ENDED)));
 }

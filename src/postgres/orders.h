@@ -12,6 +12,9 @@
 
 #include "wall.h"
 
+/* From _PG_init: orders that came with a backup are not this server's. */
+extern void pgst_disown_copied_orders(void);
+
 /* Sees to it that what was kept is in shared memory. Never fails for what the file is. */
 extern void pgst_load_orders(void);
 
@@ -24,5 +27,8 @@ extern void pgst_keep_orders(const PgstOrder *orders, uint32 count);
 /* Whether the maintenance of this order has ended so lately that some may not have heard
  * of it yet: that is known for a while, also over a restart. */
 extern bool pgst_ended_lately(const PgstOrder *order, int64_t wall_now);
+/* To be called when the orders are unlocked: the file's name is on the disk then, or a
+ * warning tells that it may not be. */
+extern void pgst_sync_kept_orders(void);
 
 #endif /* PGST_ORDERS_H */

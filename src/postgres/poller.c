@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "node_state.h"
 #include "orders.h"
+#include "published.h"
 #include "settings.h"
 #include "shared.h"
 #include "worker.h"
@@ -32,6 +33,10 @@
  */
 #define MEMORY_BYTES ((Size) 64 * 1024 * 1024)
 #define MEMORY_BYTES_PER_HOST ((Size) 512 * 1024)
+
+/* For how long a host is left alone that we were stuck with: at first, and at most. */
+#define SPARE_US INT64CONST(60000000)
+#define SPARE_MOST_US INT64CONST(3600000000)
 
 static MemoryContext round_context = NULL;
 
@@ -126,10 +131,62 @@ configure(PgstPoller **poller)
 static void
 inherit(PgstPoller *poller)
 {
-	const PgstSnapshot *snapshot = pgst_copy_snapshot();
+	PgstSnapshot *snapshot = pgst_copy_snapshot();
 
 	if (snapshot->layout == PGST_SNAPSHOT_LAYOUT)
 		pgst_poller_inherit(poller, snapshot);
+}
+
+/* The place for a host: its own, or that of who has been let go for longest. */
+static PgstSpared *
+place_for_spared(const char *name)
+{
+	PgstSpared *spared = pgst_spared();
+	PgstSpared *place = &spared[0];
+
+	for (int i = 0; i < PGST_SPARED; i++)
+	{
+		if (strcmp(spared[i].name, name) == 0)
+			return &spared[i];
+		if (spared[i].until_mono < place->until_mono)
+			place = &spared[i];
+	}
+	memset(place, 0, sizeof(*place));
+	strlcpy(place->name, name, sizeof(place->name));
+	return place;
+}
+
+/*
+ * A host that the poller before us was stuck with would hold us up as well, and all other
+ * hosts with us. It is left alone for a while, which is doubled each time it happens
+ * again.
+ */
+static void
+spare_hosts(PgstPoller *poller)
+{
+	const PgstSpared *spared = pgst_spared();
+	char name[PGST_NAME_SIZE];
+	int64 now = pgst_monotonic_us();
+
+	if (pgst_take_stuck(name))
+	{
+		PgstSpared *place = place_for_spared(name);
+
+		if (now - place->until_mono > SPARE_MOST_US)
+			place->times = 0;
+		place->until_mono =
+			now + Min(SPARE_US << Min(place->times, (uint32) 10), SPARE_MOST_US);
+		place->times++;
+		ereport(LOG, (errmsg("pg_status: host \"%s\" is left alone for %d s, because "
+							 "the poller did not come back from a call for it",
+							 name, (int) ((place->until_mono - now) / 1000000))));
+	}
+	for (int i = 0; i < PGST_SPARED; i++)
+	{
+		if (spared[i].name[0] != '\0' && spared[i].until_mono > now)
+			pgst_poller_spare(poller, spared[i].name, spared[i].until_mono);
+	}
+	pgst_poller_tell_serving(poller, pgst_serving());
 }
 
 /*
@@ -194,6 +251,7 @@ pgst_poller_main(Datum arg)
 	promotions = pgst_promotions();
 	configure(&poller);
 	inherit(poller);
+	spare_hosts(poller);
 	pgst_load_orders();
 	obey(poller);
 	pgst_worker_watch(pgst_poller_fd(poller));

@@ -41,6 +41,14 @@ pgst_shown(const char *text)
 	return shown;
 }
 
+char *
+pgst_text_argument(FunctionCallInfo fcinfo, int argument)
+{
+	char *given = text_to_cstring(PG_GETARG_TEXT_PP(argument));
+
+	return pg_server_to_any(given, (int) strlen(given), PG_UTF8);
+}
+
 void
 pgst_add_text(PgstRow *row, const char *text)
 {

@@ -29,6 +29,9 @@ extern void pgst_add(PgstRow *row, bool known, Datum value);
  */
 extern const char *pgst_shown(const char *text);
 
+/* The other way round: an argument in the encoding of the core's texts. */
+extern char *pgst_text_argument(FunctionCallInfo fcinfo, int argument);
+
 /* A text of the core; NULL for NULL and "". */
 extern void pgst_add_text(PgstRow *row, const char *text);
 /* A bigint. Larger numbers than it holds are shown as its largest: still beyond every

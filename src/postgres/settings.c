@@ -9,6 +9,7 @@
 
 #include <limits.h>
 
+#include "access/parallel.h"
 #include "miscadmin.h"
 #include "postmaster/postmaster.h"
 #include "utils/builtins.h"
@@ -19,8 +20,10 @@
 #include "compat.h"
 #include "facts.h"
 #include "node_state.h"
+#include "published.h"
 #include "settings.h"
 #include "shared.h"
+#include "worker.h"
 
 #define CONNINFO_DEFAULT "dbname=postgres user=postgres"
 
@@ -63,13 +66,21 @@ accepted(PgstStatus status, const PgstMessage *why)
 	return false;
 }
 
+/* A parallel worker is given the values that its leader has in force, one after the
+ * other, before each query. */
+static bool
+was_checked(void)
+{
+	return InitializingParallelWorker;
+}
+
 static bool
 check_hosts(char **newval, void **extra, GucSource source)
 {
 	PgstMessage why;
 
 	/* every process checks at every reload; what is in force was checked before */
-	if (hosts != NULL && strcmp(*newval, hosts) == 0)
+	if (was_checked() || (hosts != NULL && strcmp(*newval, hosts) == 0))
 		return true;
 	return accepted(pgst_check_hosts(*newval, pgst_max_hosts, &why), &why);
 }
@@ -81,8 +92,11 @@ static bool
 check_conninfo(char **newval, void **extra, GucSource source)
 {
 	PgstMessage why;
-	PgstStatus status = pgst_check_conninfo(*newval, &why);
+	PgstStatus status;
 
+	if (was_checked())
+		return true;
+	status = pgst_check_conninfo(*newval, &why);
 	if (status != PGST_OK)
 		GUC_check_errmsg("invalid value for parameter \"pg_status.conninfo\"");
 	return accepted(status, &why);
@@ -93,7 +107,7 @@ check_listen_addresses(char **newval, void **extra, GucSource source)
 {
 	PgstMessage why;
 
-	return accepted(pgst_check_listen_addresses(*newval, &why), &why);
+	return was_checked() || accepted(pgst_check_listen_addresses(*newval, &why), &why);
 }
 
 static bool
@@ -101,7 +115,7 @@ check_allow(char **newval, void **extra, GucSource source)
 {
 	PgstMessage why;
 
-	return accepted(pgst_check_networks(*newval, &why), &why);
+	return was_checked() || accepted(pgst_check_networks(*newval, &why), &why);
 }
 
 static bool
@@ -109,7 +123,7 @@ check_label(char **newval, void **extra, GucSource source)
 {
 	PgstMessage why;
 
-	return accepted(pgst_check_label(*newval, &why), &why);
+	return was_checked() || accepted(pgst_check_label(*newval, &why), &why);
 }
 
 static void
@@ -134,8 +148,8 @@ define_what_to_poll(void)
 {
 	DefineCustomIntVariable(
 		"pg_status.max_hosts", "Sets the largest number of hosts that can be configured.",
-		"Sizes shared memory, about 2.6 kB for each host.", &pgst_max_hosts,
-		pgst_max_hosts, 1, PGST_MOST_HOSTS, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+		"Sizes shared memory, about 7 kB for each host.", &pgst_max_hosts, pgst_max_hosts,
+		1, PGST_MOST_HOSTS, PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	define_text(
 		"pg_status.hosts", "Lists the hosts of the cluster.",
 		"A comma list of host[:port], each with optional name=, dc=, geo=, weight= and "
@@ -236,14 +250,11 @@ static const char *
 show_opinions(void)
 {
 	char *text;
-	PgstSnapshot *snapshot;
 
 	if (!pgst_shared_memory_exists())
 		return "";
 	text = palloc(PGST_OPINIONS_SIZE);
-	snapshot = pgst_copy_snapshot();
-	pgst_opinions(snapshot, pgst_worker_last_alive(PGST_POLLER), text);
-	pfree(snapshot);
+	pgst_opinions(pgst_snapshot(), pgst_worker_last_alive(PGST_POLLER), text);
 	return text;
 }
 
@@ -355,5 +366,6 @@ pgst_listener_settings(PgstListenerSettings *settings)
 	settings->check_port = check_port;
 	settings->max_clients = pgst_max_clients;
 	settings->client_timeout_ms = client_timeout_ms;
-	settings->fence = pgst_fence;
+	/* without a poller nobody could ever see a majority */
+	settings->fence = pgst_fence && pgst_poller_has_place();
 }

@@ -1,43 +1,40 @@
 /*
  * shared.c
- *	  Shared memory: layout, set-up, and the only code that touches it.
+ *	  Shared memory: layout, set-up, and, with published.c, the only code that touches it.
  *
- * The snapshot, the events, the history of lags, the orders and the history of the
- * timeline have an LWLock each, and whoever holds one copies, or enters a number for each
- * host, and does nothing else.
- * Who changes orders holds one more, also while he writes a file: no worker waits for
- * that one but when it starts. The rest is atomics. Nothing here is a pointer, so a
- * worker's death leaves nothing dangling.
- *
- * Who waits for a change sleeps on a condition variable. What it looks at is an atomic,
- * and set before the waiters are woken, so none of them sleeps through a change.
+ * The orders and the history of the timeline have an LWLock each, and whoever holds one
+ * copies and does nothing else. Who changes orders holds one more, also while he writes a
+ * file: no worker waits for that one but when it starts. The rest is atomics. Nothing
+ * here is a pointer, so a worker's death leaves nothing dangling.
  */
 #include "postgres.h"
 
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
-#include "storage/condition_variable.h"
+#include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "storage/spin.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
 #include "node_state.h"
+#include "published.h"
 #include "settings.h"
 #include "shared.h"
 
 #define PGST_TRANCHE "pg_status"
 
 /* What the locks of the tranche are for. */
-#define SNAPSHOT_LOCK 0
-#define ORDERS_LOCK 1
-#define CHANGE_LOCK 2 /* held while a file is written */
-#define EVENTS_LOCK 3
-#define LAGS_LOCK 4
-#define HISTORY_LOCK 5
-#define LOCKS 6
+#define ORDERS_LOCK 0
+#define CHANGE_LOCK 1 /* held while a file is written */
+#define HISTORY_LOCK 2
+#define LOCKS 3
+
+/* How soon a lock is tried again that somebody holds. */
+#define LOOK_AGAIN_MS 10
 
 #define ASKED_WORDS (PGST_MOST_HOSTS / 32)
 
@@ -45,9 +42,6 @@
 #define READ_ONLY_UNKNOWN 0
 #define READ_ONLY_OFF 1
 #define READ_ONLY_ON 2
-
-/* Readers of events let the poller in between: it must not wait for a crowd of them. */
-#define EVENTS_PER_LOOK 32
 
 typedef struct SharedWorker
 {
@@ -69,37 +63,30 @@ typedef struct SharedState
 {
 	SharedWorker workers[PGST_WORKERS];
 	pg_atomic_uint32 promotions;
-	pg_atomic_uint64 cursor;	 /* see choose.hpp */
-	pg_atomic_uint64 generation; /* of the snapshot */
-	ConditionVariable changed;	 /* for those who wait for newest_event to rise */
-	pg_atomic_uint64 newest_event;
-	uint64 first_event;			   /* the number of the first one there was */
-	PgstEvent events[PGST_EVENTS]; /* each at its number modulo PGST_EVENTS */
+	pg_atomic_uint64 cursor; /* see choose.hpp */
 	pg_atomic_uint64 orders_number;
 	pg_atomic_uint64 orders_obeyed; /* by the listener */
 	uint32 order_count;
 	SharedHistory history;
+	pg_atomic_uint32 stuck; /* with whom `serving` says */
+	char serving[PGST_NAME_SIZE];
+	PgstSpared spared[PGST_SPARED];
 	pg_atomic_uint64 promoting_since; /* microseconds since 1970, 0: not asked for */
 	slock_t address_mutex;
 	char address[PGST_ADDRESS_SIZE]; /* of the snapshot, for who asks without its lock */
 	pg_atomic_uint32 read_only;
 	pg_atomic_uint32 any_asked[PGST_ASKS];
 	pg_atomic_uint32 asked[PGST_ASKS][ASKED_WORDS]; /* a bit for each host */
-	/* last: it has room for max_hosts hosts; behind it are as many orders, as many counts
-	 * of hosts handed out, and as many histories of lag */
-	PgstSnapshot snapshot;
+	/* behind this: an order and a count of how often it was handed out for each host, and
+	 * what is published */
 } SharedState;
 
 static SharedState *shared = NULL;
-static LWLock *snapshot_lock = NULL;
-static LWLock *events_lock = NULL;
 static LWLock *orders_lock = NULL;
 static LWLock *change_lock = NULL;
-static LWLock *lags_lock = NULL;
 static LWLock *history_lock = NULL;
 static PgstOrder *orders = NULL;
 static pg_atomic_uint64 *handed_out = NULL;
-static PgstLagHistory *lags = NULL;
 
 static shmem_startup_hook_type previous_startup_hook = NULL;
 #ifdef PGST_HAVE_SHMEM_REQUEST_HOOK
@@ -109,8 +96,7 @@ static shmem_request_hook_type previous_request_hook = NULL;
 static Size
 orders_offset(void)
 {
-	return MAXALIGN(
-		add_size(offsetof(SharedState, snapshot), pgst_snapshot_size(pgst_max_hosts)));
+	return MAXALIGN(sizeof(SharedState));
 }
 
 static Size
@@ -121,16 +107,16 @@ counts_offset(void)
 }
 
 static Size
-lags_offset(void)
+published_offset(void)
 {
-	return MAXALIGN(
+	return CACHELINEALIGN(
 		add_size(counts_offset(), mul_size(sizeof(pg_atomic_uint64), pgst_max_hosts)));
 }
 
 static Size
 shared_size(void)
 {
-	return add_size(lags_offset(), mul_size(sizeof(PgstLagHistory), pgst_max_hosts));
+	return add_size(published_offset(), pgst_published_size());
 }
 
 static void
@@ -142,12 +128,6 @@ request_memory(void)
 #endif
 	RequestAddinShmemSpace(shared_size());
 	RequestNamedLWLockTranche(PGST_TRANCHE, LOCKS);
-}
-
-static uint64
-milliseconds_since_1970(void)
-{
-	return (uint64) Max(pgst_unix_us(GetCurrentTimestamp()) / 1000, 0);
 }
 
 static void
@@ -162,7 +142,6 @@ set_up_memory(void)
 	shared = ShmemInitStruct("pg_status", shared_size(), &found);
 	orders = (PgstOrder *) ((char *) shared + orders_offset());
 	handed_out = (pg_atomic_uint64 *) ((char *) shared + counts_offset());
-	lags = (PgstLagHistory *) ((char *) shared + lags_offset());
 	if (!found)
 	{
 		memset(shared, 0, shared_size());
@@ -174,12 +153,9 @@ set_up_memory(void)
 		}
 		pg_atomic_init_u32(&shared->promotions, 0);
 		pg_atomic_init_u64(&shared->cursor, 0);
-		pg_atomic_init_u64(&shared->generation, 0);
-		ConditionVariableInit(&shared->changed);
-		pg_atomic_init_u64(&shared->newest_event, milliseconds_since_1970());
-		shared->first_event = pg_atomic_read_u64(&shared->newest_event) + 1;
 		pg_atomic_init_u64(&shared->orders_number, 0);
 		pg_atomic_init_u64(&shared->orders_obeyed, 0);
+		pg_atomic_init_u32(&shared->stuck, 0);
 		pg_atomic_init_u64(&shared->promoting_since, 0);
 		SpinLockInit(&shared->address_mutex);
 		pg_atomic_init_u32(&shared->read_only, READ_ONLY_UNKNOWN);
@@ -191,14 +167,10 @@ set_up_memory(void)
 		}
 		for (int i = 0; i < pgst_max_hosts; i++)
 			pg_atomic_init_u64(&handed_out[i], 0);
-		shared->snapshot.max_hosts = pgst_max_hosts;
-		shared->snapshot.primary = -1;
 	}
-	snapshot_lock = &GetNamedLWLockTranche(PGST_TRANCHE)[SNAPSHOT_LOCK].lock;
+	pgst_use_published((char *) shared + published_offset(), !found);
 	orders_lock = &GetNamedLWLockTranche(PGST_TRANCHE)[ORDERS_LOCK].lock;
 	change_lock = &GetNamedLWLockTranche(PGST_TRANCHE)[CHANGE_LOCK].lock;
-	events_lock = &GetNamedLWLockTranche(PGST_TRANCHE)[EVENTS_LOCK].lock;
-	lags_lock = &GetNamedLWLockTranche(PGST_TRANCHE)[LAGS_LOCK].lock;
 	history_lock = &GetNamedLWLockTranche(PGST_TRANCHE)[HISTORY_LOCK].lock;
 	LWLockRelease(AddinShmemInitLock);
 }
@@ -229,7 +201,9 @@ pgst_need_shared_memory(void)
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("pg_status must be loaded through \"shared_preload_libraries\"")));
+			 errmsg("pg_status must be loaded through \"shared_preload_libraries\""),
+			 errhint("Add pg_status to \"shared_preload_libraries\" in postgresql.conf "
+					 "and restart the server.")));
 }
 
 /* before_shmem_exit callback */
@@ -276,6 +250,34 @@ pgst_worker_wake(PgstWorker worker)
 	}
 }
 
+char *
+pgst_serving(void)
+{
+	return shared->serving;
+}
+
+void
+pgst_poller_was_stuck(void)
+{
+	pg_atomic_write_u32(&shared->stuck, 1);
+}
+
+bool
+pgst_take_stuck(char name[PGST_NAME_SIZE])
+{
+	bool was_stuck = pg_atomic_exchange_u32(&shared->stuck, 0) != 0;
+
+	shared->serving[PGST_NAME_SIZE - 1] = '\0';
+	strlcpy(name, shared->serving, PGST_NAME_SIZE);
+	return was_stuck && name[0] != '\0';
+}
+
+PgstSpared *
+pgst_spared(void)
+{
+	return shared->spared;
+}
+
 void
 pgst_announce_promotion(void)
 {
@@ -290,88 +292,8 @@ pgst_promotions(void)
 	return pg_atomic_read_u32(&shared->promotions);
 }
 
-static int
-compare_names(const void *a, const void *b)
-{
-	return strcmp((*(const PgstHost *const *) a)->name,
-				  (*(const PgstHost *const *) b)->name);
-}
-
-/*
- * Where each host of a new list was in the old one, -1 if nowhere; NULL when all are
- * where they were. For the one who publishes, who needs no lock to read what he wrote
- * himself.
- */
-static int *
-former_places(const PgstSnapshot *snapshot)
-{
-	const PgstHost *old = shared->snapshot.hosts;
-	uint32 count = shared->snapshot.host_count;
-	bool same = count == snapshot->host_count;
-	const PgstHost **sorted;
-	int *places;
-
-	for (uint32 i = 0; same && i < count; i++)
-		same = strcmp(old[i].name, snapshot->hosts[i].name) == 0;
-	if (same)
-		return NULL;
-
-	sorted = palloc(sizeof(PgstHost *) * Max(count, 1));
-	for (uint32 i = 0; i < count; i++)
-		sorted[i] = &old[i];
-	qsort(sorted, count, sizeof(PgstHost *), compare_names);
-	places = palloc(sizeof(int) * Max(snapshot->host_count, 1));
-	for (uint32 i = 0; i < snapshot->host_count; i++)
-	{
-		const PgstHost *host = &snapshot->hosts[i];
-		const PgstHost **found =
-			bsearch(&host, sorted, count, sizeof(PgstHost *), compare_names);
-
-		places[i] = found == NULL ? -1 : (int) (*found - old);
-	}
-	pfree(sorted);
-	return places;
-}
-
-/* What is counted of hosts goes with them; `places` as above, of so many hosts. */
-static void
-move_counts(const int *places, uint32 count)
-{
-	uint64 *moved = palloc0(sizeof(uint64) * pgst_max_hosts);
-
-	for (uint32 i = 0; i < count; i++)
-		moved[i] = places[i] < 0 ? 0 : pgst_times_handed_out((uint32) places[i]);
-	for (int i = 0; i < pgst_max_hosts; i++)
-		pg_atomic_write_u64(&handed_out[i], moved[i]);
-	pfree(moved);
-}
-
-/*
- * So does their history, which is put in order before anybody is kept from reading it.
- * Without memory for that, the history of whoever has moved begins anew: it knows whose
- * it is.
- */
-static void
-move_lags(const int *places, uint32 count)
-{
-	Size size = sizeof(PgstLagHistory) * pgst_max_hosts;
-	PgstLagHistory *moved = palloc_extended(size, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_ZERO);
-
-	if (moved == NULL)
-		return;
-	for (uint32 i = 0; i < count; i++)
-	{
-		if (places[i] >= 0)
-			moved[i] = lags[places[i]];
-	}
-	LWLockAcquire(lags_lock, LW_EXCLUSIVE);
-	memcpy(lags, moved, size);
-	LWLockRelease(lags_lock);
-	pfree(moved);
-}
-
-static void
-remember_address(const char address[PGST_ADDRESS_SIZE])
+void
+pgst_remember_address(const char address[PGST_ADDRESS_SIZE])
 {
 	SpinLockAcquire(&shared->address_mutex);
 	memcpy(shared->address, address, PGST_ADDRESS_SIZE);
@@ -385,185 +307,6 @@ pgst_own_address(char address[PGST_ADDRESS_SIZE])
 	memcpy(address, shared->address, PGST_ADDRESS_SIZE);
 	SpinLockRelease(&shared->address_mutex);
 	address[PGST_ADDRESS_SIZE - 1] = '\0';
-}
-
-void
-pgst_publish(const PgstSnapshot *snapshot)
-{
-	Size size = pgst_snapshot_size(Min(snapshot->host_count, (uint32) pgst_max_hosts));
-	int *places = former_places(snapshot);
-
-	if (places != NULL)
-	{
-		move_counts(places, snapshot->host_count);
-		move_lags(places, snapshot->host_count);
-		pfree(places);
-	}
-	remember_address(snapshot->address);
-	LWLockAcquire(snapshot_lock, LW_EXCLUSIVE);
-	memcpy(&shared->snapshot, snapshot, size);
-	LWLockRelease(snapshot_lock);
-	pg_atomic_write_u64(&shared->generation, snapshot->generation);
-
-	LWLockAcquire(lags_lock, LW_EXCLUSIVE);
-	pgst_note_lags(lags, snapshot);
-	LWLockRelease(lags_lock);
-}
-
-uint64
-pgst_published(void)
-{
-	return pg_atomic_read_u64(&shared->generation);
-}
-
-bool
-pgst_published_is_recent(void)
-{
-	bool recent;
-
-	LWLockAcquire(snapshot_lock, LW_SHARED);
-	recent =
-		shared->snapshot.layout == PGST_SNAPSHOT_LAYOUT &&
-		pgst_monotonic_us() - shared->snapshot.made_mono <= shared->snapshot.stale_after;
-	LWLockRelease(snapshot_lock);
-	return recent;
-}
-
-PgstSnapshot *
-pgst_copy_snapshot(void)
-{
-	PgstSnapshot *copy = palloc(pgst_snapshot_size(pgst_max_hosts));
-
-	LWLockAcquire(snapshot_lock, LW_SHARED);
-	memcpy(copy, &shared->snapshot, pgst_snapshot_size(shared->snapshot.host_count));
-	LWLockRelease(snapshot_lock);
-	return copy;
-}
-
-bool
-pgst_refresh_snapshot(PgstSnapshot *copy, uint64 *generation)
-{
-	uint64 newest = pg_atomic_read_u64(&shared->generation);
-
-	if (newest == *generation)
-		return true;
-	if (!LWLockConditionalAcquire(snapshot_lock, LW_SHARED))
-		return false;
-	memcpy(copy, &shared->snapshot, pgst_snapshot_size(shared->snapshot.host_count));
-	LWLockRelease(snapshot_lock);
-	*generation = newest;
-	return true;
-}
-
-void
-pgst_append_events(PgstEvent *events, int count)
-{
-	uint64 newest = pg_atomic_read_u64(&shared->newest_event);
-
-	LWLockAcquire(events_lock, LW_EXCLUSIVE);
-	for (int i = 0; i < count; i++)
-	{
-		newest += events[i].seq + 1;
-		events[i].seq = newest;
-		shared->events[newest % PGST_EVENTS] = events[i];
-	}
-	pg_atomic_write_u64(&shared->newest_event, newest);
-	LWLockRelease(events_lock);
-	ConditionVariableBroadcast(&shared->changed);
-	pgst_worker_wake(PGST_LISTENER);
-}
-
-/* Whoever has seen a number also sees the snapshot that was published before it. */
-uint64
-pgst_generation(void)
-{
-	uint64 newest = pg_atomic_read_u64(&shared->newest_event);
-
-	pg_read_barrier();
-	return newest;
-}
-
-int
-pgst_copy_events(PgstEvent **events)
-{
-	uint64 newest = pgst_generation();
-	uint64 seq = newest + 1 - Min(newest + 1 - shared->first_event, (uint64) PGST_EVENTS);
-	int count = 0;
-
-	/* (zeroed, so that no memory is looked for under the lock) */
-	*events = palloc0(sizeof(PgstEvent) * PGST_EVENTS);
-	while (seq <= newest)
-	{
-		uint64 end = Min(seq + EVENTS_PER_LOOK, newest + 1);
-
-		LWLockAcquire(events_lock, LW_SHARED);
-		for (; seq < end; seq++)
-		{
-			const PgstEvent *event = &shared->events[seq % PGST_EVENTS];
-
-			/* one that was lost has a number, and nothing else; in the place of an old
-			 * one there may be a new one by now */
-			if (event->seq == seq)
-				(*events)[count++] = *event;
-		}
-		LWLockRelease(events_lock);
-	}
-	return count;
-}
-
-int
-pgst_try_copy_newest_events(PgstEvent *copy, int most)
-{
-	uint64 newest;
-	uint64 seq;
-	int count = 0;
-
-	if (!LWLockConditionalAcquire(events_lock, LW_SHARED))
-		return -1;
-	newest = pg_atomic_read_u64(&shared->newest_event);
-	seq = newest + 1 - Min(newest + 1 - shared->first_event, (uint64) most);
-	for (; seq <= newest; seq++)
-	{
-		const PgstEvent *event = &shared->events[seq % PGST_EVENTS];
-
-		/* one that was lost has a number, and nothing else */
-		if (event->seq == seq)
-			copy[count++] = *event;
-	}
-	LWLockRelease(events_lock);
-	return count;
-}
-
-bool
-pgst_try_copy_lags(PgstLagHistory *copy, uint32_t count)
-{
-	if (!LWLockConditionalAcquire(lags_lock, LW_SHARED))
-		return false;
-	memcpy(copy, lags, sizeof(PgstLagHistory) * Min(count, (uint32) pgst_max_hosts));
-	LWLockRelease(lags_lock);
-	return true;
-}
-
-uint64
-pgst_await_change(uint64 generation, int64 patience_us)
-{
-	static uint32 wait_event = 0;
-	int64 until = pgst_monotonic_us() + patience_us;
-	uint64 now;
-
-	if (wait_event == 0)
-		wait_event = pgst_wait_event("PgStatusWait");
-	ConditionVariablePrepareToSleep(&shared->changed);
-	while ((now = pgst_generation()) == generation)
-	{
-		int64 left_ms = (until - pgst_monotonic_us() + 999) / 1000;
-
-		if (left_ms <= 0)
-			break;
-		(void) ConditionVariableTimedSleep(&shared->changed, (long) left_ms, wait_event);
-	}
-	ConditionVariableCancelSleep();
-	return now;
 }
 
 uint64
@@ -600,6 +343,37 @@ pgst_copy_orders(PgstOrder *copy, uint64 *number, bool wait)
 	return count;
 }
 
+/* As long as there are no orders, that takes no memory. */
+const PgstOrder *
+pgst_orders(uint32 *count)
+{
+	static PgstOrder *kept = NULL;
+	static uint32 kept_count = 0;
+	static uint64 kept_number = 0;
+
+	if (pgst_orders_number() != kept_number)
+	{
+		uint64 number;
+		PgstOrder *copy = palloc(sizeof(PgstOrder) * pgst_max_hosts);
+		int copied = pgst_copy_orders(copy, &number, true);
+		PgstOrder *former = kept;
+
+		if (copied > 0)
+			kept = MemoryContextAlloc(TopMemoryContext, sizeof(PgstOrder) * copied);
+		else
+			kept = NULL;
+		if (copied > 0)
+			memcpy(kept, copy, sizeof(PgstOrder) * copied);
+		kept_count = (uint32) copied;
+		kept_number = number;
+		if (former != NULL)
+			pfree(former);
+		pfree(copy);
+	}
+	*count = kept_count;
+	return kept;
+}
+
 /*
  * Two locks, because a file is written while the orders are being changed: who only reads
  * them is kept out for the moment of the copy alone.
@@ -607,7 +381,17 @@ pgst_copy_orders(PgstOrder *copy, uint64 *number, bool wait)
 void
 pgst_lock_orders(void)
 {
-	LWLockAcquire(change_lock, LW_EXCLUSIVE);
+	uint32 event = pgst_wait_event("PgStatusOrders");
+
+	while (!LWLockConditionalAcquire(change_lock, LW_EXCLUSIVE))
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 LOOK_AGAIN_MS, event);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (ShutdownRequestPending) /* of a worker */
+			proc_exit(1);
+	}
 }
 
 const PgstOrder *
@@ -632,6 +416,14 @@ pgst_replace_orders(const PgstOrder *replacement, uint32 count)
 void
 pgst_unlock_orders(void)
 {
+	LWLockRelease(change_lock);
+}
+
+/* (an error has forgotten what the lock held off, which its release is to take back) */
+void
+pgst_unlock_orders_after_error(void)
+{
+	HOLD_INTERRUPTS();
 	LWLockRelease(change_lock);
 }
 
@@ -677,9 +469,9 @@ pgst_times_handed_out(uint32 host)
 }
 
 void
-pgst_forget_handed_out(uint32 host)
+pgst_set_handed_out(uint32 host, uint64 times)
 {
-	pg_atomic_write_u64(&handed_out[host], 0);
+	pg_atomic_write_u64(&handed_out[host], times);
 }
 
 bool
@@ -763,46 +555,4 @@ pgst_move_cursor(uint64_t from, uint64_t to)
 	uint64 expected = from;
 
 	return pg_atomic_compare_exchange_u64(&shared->cursor, &expected, to);
-}
-
-bool
-pgst_snapshot_is_fresh(const PgstSnapshot *snapshot)
-{
-	return pgst_is_fresh(snapshot, pgst_worker_last_alive(PGST_POLLER),
-						 pgst_monotonic_us());
-}
-
-/*
- * Another request may take its turn between our look at the cursor and our move: then the
- * choice is made anew, so that every turn is taken once.
- */
-const PgstHost *
-pgst_choose_host(const PgstSnapshot *snapshot, const PgstWish *wish)
-{
-	int64 alive = pgst_worker_last_alive(PGST_POLLER);
-	int64 now = pgst_monotonic_us();
-	uint64 cursor = pg_atomic_read_u64(&shared->cursor);
-
-	for (;;)
-	{
-		PgstChoice choice = pgst_choose(snapshot, wish, cursor, alive, now);
-
-		if (choice.next_cursor != cursor &&
-			!pg_atomic_compare_exchange_u64(&shared->cursor, &cursor, choice.next_cursor))
-			continue;
-		if (choice.host < 0)
-			return NULL;
-		pgst_handed_out((uint32) choice.host);
-		return &snapshot->hosts[choice.host];
-	}
-}
-
-const PgstHost *
-pgst_preview_host(const PgstSnapshot *snapshot, const PgstWish *wish)
-{
-	PgstChoice choice =
-		pgst_choose(snapshot, wish, pg_atomic_read_u64(&shared->cursor),
-					pgst_worker_last_alive(PGST_POLLER), pgst_monotonic_us());
-
-	return choice.host < 0 ? NULL : &snapshot->hosts[choice.host];
 }

@@ -1,7 +1,7 @@
 /*
  * shared.h
- *	  What the workers and all backends share: the snapshot, the newest events, the
- *	  history of lags, the round-robin cursor, and signs of life.
+ *	  What the workers and all backends share: signs of life, operators' orders and
+ *	  wishes, the round-robin cursor. What the poller publishes is in published.h.
  */
 #ifndef PGST_SHARED_H
 #define PGST_SHARED_H
@@ -40,58 +40,30 @@ extern void pgst_worker_wake(PgstWorker worker);
 /* The last sign of life on the monotonic clock, 0 when it does not run. */
 extern int64 pgst_worker_last_alive(PgstWorker worker);
 
+/*
+ * Whom the poller serves: a place for the name, which the poller fills. was_stuck: the
+ * poller is about to leave in the middle of it; may be called in a signal handler.
+ * take_stuck: once for each time, the name. Hosts that are left alone for that are
+ * remembered here, as many as there is room for; only the poller does.
+ */
+typedef struct PgstSpared
+{
+	char name[PGST_NAME_SIZE];
+	int64 until_mono;
+	uint32 times;
+} PgstSpared;
+
+#define PGST_SPARED 8
+
+extern char *pgst_serving(void);
+extern void pgst_poller_was_stuck(void);
+extern bool pgst_take_stuck(char name[PGST_NAME_SIZE]);
+extern PgstSpared *pgst_spared(void);
+
 /* Tells the workers that recovery has ended; they compare the count with the one they saw
  * last. */
 extern void pgst_announce_promotion(void);
 extern uint32 pgst_promotions(void);
-
-/* Only the poller publishes, which brings the history of lags up to date as well. Its
- * snapshot's max_hosts is the setting's. */
-extern void pgst_publish(const PgstSnapshot *snapshot);
-
-/* Which snapshot is the newest; a change of it is a new one. */
-extern uint64 pgst_published(void);
-
-/* Whether there is a snapshot that is young enough to be believed, whoever made it. */
-extern bool pgst_published_is_recent(void);
-
-/* A copy in the current memory context. Its layout is 0 until something was published. */
-extern PgstSnapshot *pgst_copy_snapshot(void);
-
-/*
- * The same into memory of the caller's, with room for max_hosts, if there is a newer one
- * than *generation and nobody else is at it: never waits. Returns whether the copy is the
- * newest one now.
- */
-extern bool pgst_refresh_snapshot(PgstSnapshot *copy, uint64 *generation);
-
-/*
- * Events. Each has a number, one more than the one before it; the newest one's is the
- * generation of changes. It begins, with the server, at the milliseconds since 1970, so
- * that nobody meets a number again that he knows from before a restart.
- *
- * Append: only the poller does, with those that the snapshot shows which it has published
- * before; it gives them their numbers, in place of how many were lost before each, and
- * wakes all who wait.
- */
-extern void pgst_append_events(PgstEvent *events, int count);
-extern uint64 pgst_generation(void);
-
-/* Those that are kept, the oldest first, in the current memory context. Returns how many
- * they are. */
-extern int pgst_copy_events(PgstEvent **events);
-
-/*
- * For the listener, which never waits: the newest events, the oldest of them first, at
- * most so many, and the histories of lag of the first `count` hosts. -1 and false: the
- * poller is at it.
- */
-extern int pgst_try_copy_newest_events(PgstEvent *copy, int most);
-extern bool pgst_try_copy_lags(PgstLagHistory *copy, uint32_t count);
-
-/* Waits until the generation is another one than that, for so many microseconds at most;
- * returns what it is then. For backends: reports an error when it is told to end. */
-extern uint64 pgst_await_change(uint64 generation, int64 patience_us);
 
 /*
  * Operators' orders. The number rises with each change of them; it is 0 until somebody
@@ -103,15 +75,23 @@ extern uint64 pgst_orders_number(void);
 extern void pgst_listener_obeys(uint64 number);
 extern uint64 pgst_listener_obeyed(void);
 extern int pgst_copy_orders(PgstOrder *copy, uint64 *number, bool wait);
+/* As this process keeps them until there are newer ones: they stay where they are until
+ * the next call. For backends: reports an error without memory. */
+extern const PgstOrder *pgst_orders(uint32 *count);
 
 /*
  * To change them: between lock and unlock nobody else does. What was read in between is
- * still so at the replacement. An error releases the lock.
+ * still so at the replacement.
+ *
+ * Nothing is reported in between, and an error is caught: the lock goes before the report
+ * does, which may take as long as a client likes. Who waits for the lock can be told to
+ * end.
  */
 extern void pgst_lock_orders(void);
 extern const PgstOrder *pgst_locked_orders(uint32 *count);
 extern void pgst_replace_orders(const PgstOrder *replacement, uint32 count);
 extern void pgst_unlock_orders(void);
+extern void pgst_unlock_orders_after_error(void);
 
 /*
  * What a backend may ask the poller for, for the host of this index in the snapshot: it
@@ -131,7 +111,7 @@ extern bool pgst_take_asked(PgstAsk what, uint32 *host);
 /* How often each host was chosen, by its index in the snapshot. */
 extern void pgst_handed_out(uint32_t host);
 extern uint64 pgst_times_handed_out(uint32 host);
-extern void pgst_forget_handed_out(uint32 host);
+extern void pgst_set_handed_out(uint32 host, uint64 times);
 
 /*
  * What is remembered of this server, to be told to the others (facts.c).
@@ -149,6 +129,7 @@ extern void pgst_remember_history(TimeLineID timeline, const PgstHistory *histor
 extern int64 pgst_promoting_since(bool asked_for);
 
 /* As which the primary sees this server, as the newest snapshot has it; "" unknown. */
+extern void pgst_remember_address(const char address[PGST_ADDRESS_SIZE]);
 extern void pgst_own_address(char address[PGST_ADDRESS_SIZE]);
 
 /* default_transaction_read_only as new sessions get it; both workers remember it as they
@@ -159,16 +140,5 @@ extern bool pgst_read_only(bool *read_only);
 /* The shared cursor of the round robin. */
 extern uint64_t pgst_cursor(void);
 extern bool pgst_move_cursor(uint64_t from, uint64_t to);
-
-/* Whether what a copy says of the hosts still holds. */
-extern bool pgst_snapshot_is_fresh(const PgstSnapshot *snapshot);
-
-/* Chooses a host for this wish, takes a turn and counts it. NULL when there is none; else
- * it points into the snapshot. preview() does nothing but choose. */
-extern const PgstHost *pgst_choose_host(const PgstSnapshot *snapshot,
-										const PgstWish *wish);
-
-extern const PgstHost *pgst_preview_host(const PgstSnapshot *snapshot,
-										 const PgstWish *wish);
 
 #endif /* PGST_SHARED_H */

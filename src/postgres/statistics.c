@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "published.h"
 #include "rows.h"
 #include "settings.h"
 #include "shared.h"
@@ -90,14 +91,14 @@ pg_status_pool_nodes(PG_FUNCTION_ARGS)
 {
 	PgstWish wish;
 	PgstRows rows;
-	PgstSnapshot *snapshot;
+	const PgstSnapshot *snapshot;
 	const PgstHost *next;
 	double total;
 	bool fresh;
 
 	pgst_need_shared_memory();
 	rows = pgst_begin_rows(fcinfo);
-	snapshot = pgst_copy_snapshot();
+	snapshot = pgst_snapshot();
 	fresh = pgst_snapshot_is_fresh(snapshot);
 	memset(&wish, 0, sizeof(wish));
 	wish.route = PGST_ROUTE_REPLICA;
@@ -140,12 +141,12 @@ Datum
 pg_status_stats(PG_FUNCTION_ARGS)
 {
 	PgstRows rows;
-	PgstSnapshot *snapshot;
+	const PgstSnapshot *snapshot;
 	bool fresh;
 
 	pgst_need_shared_memory();
 	rows = pgst_begin_rows(fcinfo);
-	snapshot = pgst_copy_snapshot();
+	snapshot = pgst_snapshot();
 	fresh = pgst_snapshot_is_fresh(snapshot);
 
 	for (uint32 i = 0; i < snapshot->host_count; i++)

@@ -46,6 +46,8 @@
 /* A step that sleeps, where none should, is given this many looks. */
 #define WATCHDOG_LOOKS 6
 
+static bool poller_has_place =
+	true; /* what the postmaster finds, all processes inherit */
 static TimeoutId watchdog;
 static int watchdog_looks;
 static int64 watchdog_cpu_us;
@@ -68,6 +70,51 @@ register_worker(const char *type, const char *entry, BgWorkerStartTime start, in
 	RegisterBackgroundWorker(&worker);
 }
 
+/* Whether there was room for it. */
+static bool
+is_registered(const char *entry)
+{
+	PgstWorkerIter iter;
+
+	pgst_foreach_worker(iter)
+	{
+		const BackgroundWorker *worker = pgst_worker_at(iter);
+
+		if (strcmp(worker->bgw_library_name, "pg_status") == 0 &&
+			strcmp(worker->bgw_function_name, entry) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+pgst_poller_has_place(void)
+{
+	return poller_has_place;
+}
+
+/* PostgreSQL says that there are too many, and goes on without. */
+static void
+check_places(void)
+{
+	bool listener = is_registered("pgst_listener_main");
+	bool promotion = is_registered("pgst_promotion_main");
+
+	poller_has_place = is_registered("pgst_poller_main");
+	if (listener && poller_has_place && promotion)
+		return;
+	ereport(WARNING,
+			(errmsg("pg_status: max_worker_processes is too low"),
+			 !listener
+				 ? errdetail("No port answers and no host is checked.")
+				 : (!poller_has_place
+						? errdetail("No host is checked, so nothing is known of the "
+									"cluster, and pg_status.fence does nothing.")
+						: errdetail("The end of recovery is noticed later.")),
+			 errhint("pg_status takes three; max_worker_processes is %d.",
+					 max_worker_processes)));
+}
+
 void
 pgst_register_workers(void)
 {
@@ -75,8 +122,12 @@ pgst_register_workers(void)
 					BgWorkerStart_PostmasterStart, RESTART_SECONDS);
 	register_worker("pg_status poller", "pgst_poller_main", BgWorkerStart_PostmasterStart,
 					RESTART_SECONDS);
+	/* It runs once all the same, as it returns. But of those that are never to be started
+	 * again PostgreSQL forgets even one that has not run yet, when any backend crashes.
+	 */
 	register_worker("pg_status promotion", "pgst_promotion_main",
-					BgWorkerStart_RecoveryFinished, BGW_NEVER_RESTART);
+					BgWorkerStart_RecoveryFinished, RESTART_SECONDS);
+	check_places();
 }
 
 void
@@ -228,10 +279,19 @@ processor_time_us(void)
 	return (int64) used.tv_sec * 1000000 + used.tv_nsec / 1000;
 }
 
+/* on_proc_exit callback: what this process had of the server's is given back by now. */
+static void
+leave_at_once(int code, Datum arg)
+{
+	_exit(code);
+}
+
 /*
  * Runs in a signal handler, wherever the process is. To leave from there is not clean;
  * the alternative is a process that burns a processor, answers no shutdown and keeps
- * shared memory after the postmaster's death.
+ * shared memory after the postmaster's death. What libraries do at exit() is left out:
+ * they would meet themselves in the middle of a call, with half of their memory freed,
+ * which ends in a crash, of the whole server then, or never.
  *
  * Time on the clock alone proves nothing: a process that gets a thirtieth of a processor,
  * or was stopped and let go on, is slow without being stuck. So what counts is the
@@ -250,6 +310,8 @@ watchdog_looks_up(void)
 		enable_timeout_after(watchdog, WATCHDOG_MS);
 		return;
 	}
+	pgst_poller_was_stuck(); /* no other worker has a watchdog */
+	on_proc_exit(leave_at_once, 0);
 	ereport(FATAL, (errcode(ERRCODE_INTERNAL_ERROR),
 					errmsg("pg_status worker was stuck for %d seconds",
 						   watchdog_looks * WATCHDOG_MS / 1000)));

@@ -11,6 +11,10 @@
 /* Registers all three; from _PG_init. */
 extern void pgst_register_workers(void);
 
+/* Whether the server has a worker's place for the poller; without it there never is one.
+ */
+extern bool pgst_poller_has_place(void);
+
 /* Entry points, called by the postmaster by name. */
 extern PGDLLEXPORT void pgst_poller_main(Datum arg);
 extern PGDLLEXPORT void pgst_listener_main(Datum arg);

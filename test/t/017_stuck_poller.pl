@@ -71,4 +71,20 @@ is(sql($watcher, 'SELECT pg_status_master()'), name_of($watcher), 'the next one 
 is(worker_pid($watcher, 'poller'), $next, 'and goes on');
 unlike(log_text($watcher, 0), qr/terminated by signal|all server processes terminated/, 'nobody crashed');
 undef $poller;
+
+# With that server in the list for good, one poller is stuck with it; the next one leaves it alone and serves the others.
+$watcher->safe_psql('postgres', 'CREATE ROLE monitor LOGIN IN ROLE pg_monitor');
+my $from = log_offset($watcher);
+set_conf($watcher,
+    'pg_status.hosts'    => name_of($watcher) . ', ' . name_of($peer) . ' name=hostile',
+    'pg_status.conninfo' => "dbname=postgres user=monitor sslmode=prefer passfile=$passfile");
+my $after = wait_for('a poller after the one that is stuck',
+    sub { my $pid = worker_pid($watcher, 'poller'); $pid && $pid != $next && $pid });
+my $spared = wait_row($watcher, 'hostile', 'left alone',
+    sub { $_[0] && $_[0]{state} eq 'down' && ($_[0]{last_error} // '') =~ /^left alone for \d+ s more/ });
+wait_polls(5, $watcher);
+is(sql($watcher, 'SELECT pg_status_ready()'),  't',               'the next one knows all others');
+is(sql($watcher, 'SELECT pg_status_master()'), name_of($watcher), '... and names the primary');
+is(worker_pid($watcher, 'poller'), $after, '... and is not stuck');
+like(log_text($watcher, $from), qr/LOG:  pg_status: host "hostile" is left alone for 60 s/, 'the log says so');
 done_testing;

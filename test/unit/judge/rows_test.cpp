@@ -92,8 +92,8 @@ Facts FactsOf(const Says& says, std::size_t index) {
 }
 
 struct Cluster : Scene {
-  explicit Cluster(std::vector<Sender> rows, Facts primary = Primary(1, 100)) : Scene(3) {
-    primary_ = std::move(primary);
+  explicit Cluster(std::vector<Sender> rows, Facts primary = Primary(1, 100))
+      : Scene(3), primary_(std::move(primary)) {
     primary_.senders = std::move(rows);
   }
 
@@ -701,7 +701,7 @@ TEST(Rows, ClearedWhenTheStandbyIsPromotedOrOfAnotherCluster) {
 
 // --- what is told of a doubt ---
 
-std::vector<LogLine> Told(const ClusterVerdict& before, Cluster& after) {
+std::vector<LogLine> Told(const ClusterVerdict& before, const Cluster& after) {
   return DescribeChanges(before, after.cluster, after.entries, false);
 }
 

@@ -330,9 +330,11 @@ TEST_F(NoSuchNameTest, OfAHostThatIsConnectedToAnewCountsToo) {
     probe_->OnNoSuchName(At(1000 * i), "no such name");
     const bool known = i < limits_.max_fails;
     EXPECT_EQ(probe_->state() == State::kConnecting, known) << i;
-    if (known) link_.Fail(link_.connect, Outcome::kRefused, "no");
-    if (known) probe_->OnSocket(At(1000 * i + 1));
-    if (known) probe_->OnSocket(At(1000 * i + 2));
+    if (known) {
+      link_.Fail(link_.connect, Outcome::kRefused, "no");
+      probe_->OnSocket(At(1000 * i + 1));
+      probe_->OnSocket(At(1000 * i + 2));
+    }
     EXPECT_EQ(Take().outcome, known ? Outcome::kRefused : Outcome::kUnresolved);
   }
 }
