@@ -560,14 +560,28 @@ constexpr Forbidden kForbidden[] = {
     {"replication", "\"replication\" cannot be set there"},
     {"password", "\"password\" cannot be set there; use a passfile or a service file"},
     {"sslpassword", "\"sslpassword\" cannot be set there; use a service file"},
+    // Of newer libpq. The keys are as good as the password; libpq does not mark them as secret.
+    {"scram_client_key", "\"scram_client_key\" cannot be set there; use a passfile"},
+    {"scram_server_key", "\"scram_server_key\" cannot be set there; use a passfile"},
+    {"sslkeylogfile", "\"sslkeylogfile\" cannot be set there; it writes session keys to a file"},
 };
 
-const char* WhyForbidden(const char* keyword) {
+// "" when it may be set.
+std::string WhyForbidden(const PQconninfoOption& option) {
   for (const Forbidden& forbidden : kForbidden) {
-    if (std::strcmp(keyword, forbidden.keyword) == 0) return forbidden.why;
+    if (std::strcmp(option.keyword, forbidden.keyword) == 0) return forbidden.why;
   }
-  return nullptr;
+  // what libpq says is not to be shown, whatever a later version adds
+  const bool secret = option.dispchar != nullptr && std::strchr(option.dispchar, '*') != nullptr;
+  if (!secret) return "";
+  return '"' + std::string(option.keyword) + "\" cannot be set there; use a service file";
 }
+
+// Whatever the server, the database or the role has as defaults for transactions: on a hot standby
+// each query of a serializable session fails, and a deferrable one may wait for others without end.
+constexpr std::string_view kTransactions =
+    "-c default_transaction_isolation=read\\ committed -c default_transaction_read_only=off"
+    " -c default_transaction_deferrable=off";
 
 bool IsSet(const PQconninfoOption* options, const char* keyword) {
   for (; options->keyword != nullptr; ++options) {
@@ -609,7 +623,8 @@ Result<ConnectionOptions> ParseConninfo(const std::string& conninfo,
       // Times come as floating-point seconds: all their digits are wanted, whatever the role's
       // setting.
       {"options",
-       "-c extra_float_digits=1 -c statement_timeout=" + std::to_string(statement_timeout_ms)},
+       "-c extra_float_digits=1 -c statement_timeout=" + std::to_string(statement_timeout_ms) +
+           " -c lock_timeout=0 " + std::string(kTransactions)},
   };
   // GSSAPI's library talks to servers of its own, and waits for them. Newer libpq can be told not
   // to let the peer ask for it.
@@ -619,7 +634,8 @@ Result<ConnectionOptions> ParseConninfo(const std::string& conninfo,
   }
   for (const PQconninfoOption* option = parsed.get(); option->keyword != nullptr; ++option) {
     if (option->val == nullptr) continue;
-    if (const char* why = WhyForbidden(option->keyword)) return Error{why};
+    const std::string why = WhyForbidden(*option);
+    if (!why.empty()) return Error{why};
     if (std::strcmp(option->keyword, "port") == 0) {
       const auto port = ParseUint64(option->val);
       if (!port || *port < 1 || *port > 65535) return Error{"\"port\" is not between 1 and 65535"};
@@ -634,7 +650,12 @@ Result<ConnectionOptions> ParseConninfo(const std::string& conninfo,
         break;
       }
     }
-    options.keywords.emplace_back(option->keyword, option->val);
+    std::string value = option->val;
+    // (empty is for poolers that take none)
+    if (std::strcmp(option->keyword, "options") == 0 && !value.empty()) {
+      value.append(" ").append(kTransactions);
+    }
+    options.keywords.emplace_back(option->keyword, std::move(value));
   }
   options.keywords.insert(options.keywords.end(), defaults.begin(), defaults.end());
   options.keywords.emplace_back("target_session_attrs", "any");

@@ -41,7 +41,10 @@ TEST(ParseConninfo, DefaultsAreAdded) {
   EXPECT_EQ(Find(*options, "user"), "monitor");
   EXPECT_EQ(Find(*options, "application_name"), kName);
   EXPECT_EQ(Find(*options, "gssencmode"), "disable");
-  EXPECT_EQ(Find(*options, "options"), "-c extra_float_digits=1 -c statement_timeout=750");
+  EXPECT_EQ(Find(*options, "options"),
+            "-c extra_float_digits=1 -c statement_timeout=750 -c lock_timeout=0 "
+            "-c default_transaction_isolation=read\\ committed "
+            "-c default_transaction_read_only=off -c default_transaction_deferrable=off");
   EXPECT_EQ(Find(*options, "target_session_attrs"), "any");
   EXPECT_EQ(Find(*options, "keepalives_idle"), "2");
   EXPECT_EQ(Find(*options, "keepalives_interval"), "1");
@@ -63,8 +66,28 @@ TEST(ParseConninfo, WhatTheUserSaysWinsOverTheDefaults) {
   ASSERT_TRUE(options.ok()) << options.error();
   EXPECT_EQ(Find(*options, "application_name"), "mine");
   EXPECT_EQ(Find(*options, "gssencmode"), "prefer");
-  EXPECT_EQ(Find(*options, "options"), "-c lock_timeout=1");
+  EXPECT_EQ(Find(*options, "options"),
+            "-c lock_timeout=1 -c default_transaction_isolation=read\\ committed "
+            "-c default_transaction_read_only=off -c default_transaction_deferrable=off");
   EXPECT_EQ(Find(*options, "keepalives_idle"), "60");
+}
+
+TEST(ParseConninfo, EmptyOptionsStayEmptyForPoolersThatTakeNone) {
+  const auto options = ParseConninfo("options=''", kName, 1000);
+  ASSERT_TRUE(options.ok()) << options.error();
+  EXPECT_EQ(Find(*options, "options"), "");
+}
+
+// Of the keywords that this libpq knows.
+TEST(ParseConninfo, SecretsAreRefusedAndWhatWritesThem) {
+  for (const std::string keyword : {"password", "sslpassword", "scram_client_key",
+                                    "scram_server_key", "oauth_client_secret", "sslkeylogfile"}) {
+    const auto options = ParseConninfo(keyword + "=abc", kName, 1000);
+    ASSERT_FALSE(options.ok()) << keyword;
+    const bool known = options.error().find("known keywords") == std::string::npos;
+    EXPECT_TRUE(!known || options.error().find('"' + keyword + '"') == 0) << options.error();
+    EXPECT_EQ(options.error().find("abc"), std::string::npos) << options.error();
+  }
 }
 
 TEST(ParseConninfo, HostsAreAskedWhateverTheirRole) {
@@ -310,7 +333,10 @@ TEST_F(LibpqLinkTest, StartupPacketSaysWhoWeAre) {
   for (const std::string& pair :
        {Zero("user") + Zero("monitor"), Zero("database") + Zero("postgres"),
         Zero("application_name") + Zero(kName),
-        Zero("options") + Zero("-c extra_float_digits=1 -c statement_timeout=1000")}) {
+        Zero("options") +
+            Zero("-c extra_float_digits=1 -c statement_timeout=1000 -c lock_timeout=0 "
+                 "-c default_transaction_isolation=read\\ committed "
+                 "-c default_transaction_read_only=off -c default_transaction_deferrable=off")}) {
     EXPECT_NE(startup.find(pair), std::string::npos) << pair;
   }
 }
