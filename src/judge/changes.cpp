@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 
 #include "judge/judge.hpp"
@@ -165,6 +166,9 @@ void DescribeWithheld(const ClusterVerdict& before, const ClusterVerdict& after,
                    after.primary_reason, hint});
 }
 
+// Of one server. Who lists it a hundred times means it.
+constexpr int kMaxAliases = 3;
+
 void DescribeAlias(const HostVerdict& before, const HostVerdict& after, const std::string& name,
                    std::vector<LogLine>& lines) {
   if (before.same_as == after.same_as || after.same_as.empty()) return;
@@ -266,6 +270,7 @@ void DescribeQuorum(const ClusterVerdict& before, const ClusterVerdict& after, b
 std::vector<LogLine> DescribeChanges(const ClusterVerdict& before, const ClusterVerdict& after,
                                      const std::vector<HostEntry>& entries, bool fence) {
   std::vector<LogLine> lines;
+  std::unordered_map<std::string_view, int> aliases;  // of each server that has some, so far
   for (std::size_t i = 0; i < after.hosts.size(); ++i) {
     const HostVerdict& was = before.hosts[i];
     const HostVerdict& is = after.hosts[i];
@@ -276,7 +281,7 @@ std::vector<LogLine> DescribeChanges(const ClusterVerdict& before, const Cluster
     DescribeHidden(was, is, entries[i].name, lines);
     DescribeWarnings(was, is, entries[i].name, lines);
     DescribeDivergence(was, is, entries[i].name, lines);
-    DescribeAlias(was, is, entries[i].name, lines);
+    if (aliases[is.same_as]++ < kMaxAliases) DescribeAlias(was, is, entries[i].name, lines);
     DescribeRow(was, is, entries[i], lines);
   }
   DescribePrimary(before, after, entries, lines);

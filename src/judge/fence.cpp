@@ -41,7 +41,14 @@ FenceCause Cause(const ClusterVerdict& cluster, bool cut_off) {
 
 void JudgeFence(ClusterVerdict& cluster, const Limits& limits, MonoUs now) {
   const bool cut_off = cluster.self && IsCutOff(cluster.hosts[*cluster.self], limits, now);
-  cluster.fence_cause = cluster.ready ? Cause(cluster, cut_off) : FenceCause::kNone;
+  if (!cluster.ready) {
+    // A server that has just started may be one that others have left: the one who knows may be the
+    // one that has not answered yet. (A poller that begins anew beside a running server remembers
+    // whom that held to be the primary, and fences nobody for its own sake.)
+    cluster.fence_cause = cluster.incumbent ? FenceCause::kNone : FenceCause::kNoMajority;
+    return;
+  }
+  cluster.fence_cause = Cause(cluster, cut_off);
 }
 
 }  // namespace pg_status

@@ -273,7 +273,6 @@ static uint64
 end_change(Orders *orders, const PgstSnapshot *snapshot)
 {
 	volatile uint64 number = 0;
-	ListCell *name;
 
 	PG_TRY();
 	{
@@ -289,10 +288,10 @@ end_change(Orders *orders, const PgstSnapshot *snapshot)
 	PG_END_TRY();
 	pgst_unlock_orders();
 	pgst_sync_kept_orders();
-	foreach (name, orders->forgotten)
+	for (int i = 0; i < list_length(orders->forgotten); i++)
 		ereport(LOG, (errmsg("pg_status: the order for host \"%s\", which is not in "
 							 "pg_status.hosts, is forgotten",
-							 pgst_shown(lfirst(name)))));
+							 pgst_shown(list_nth(orders->forgotten, i)))));
 	pgst_worker_wake(PGST_LISTENER);
 	pgst_worker_wake(PGST_POLLER);
 	return number;

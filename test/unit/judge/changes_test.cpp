@@ -76,6 +76,18 @@ TEST(Changes, TwoEntriesForOneServerAreToldOfOnce) {
   EXPECT_EQ(moved.back(), "hosts \"b:5432\" and \"c:5432\" are the same server");
 }
 
+TEST(Changes, OfManyEntriesForOneServerAFewAreTold) {
+  ToldScene scene(20);
+  const Facts server = Primary(1, 100);
+  std::size_t told = 0;
+  for (std::size_t i = 0; i < 20; ++i) {
+    for (const std::string& line : scene.After(i, server, 1000)) {
+      told += line.find("are the same server") != std::string::npos ? 1 : 0;
+    }
+  }
+  EXPECT_EQ(told, 3U);
+}
+
 TEST(Changes, UnknownTimelineIsNotCalledZero) {
   ToldScene scene(1);
   EXPECT_EQ(scene.After(0, Primary(0, 100), 1000),

@@ -162,8 +162,21 @@ TEST(Fence, OneVoterHasOneVoiceWhateverItSays) {
   EXPECT_EQ(scene.Cause(), FenceCause::kNone);
 }
 
-TEST(Fence, NothingBeforeEverybodyWasAsked) {
+// The one that has not answered yet may be the one who knows of a successor.
+TEST(Fence, AServerThatJustStartsWaitsUntilEverybodyWasAsked) {
   FenceScene scene(3);
+  scene.Says(0, true, 0, 1000);
+  scene.Says(1, true, 0, 1000);
+  EXPECT_EQ(scene.Cause(), FenceCause::kNoMajority) << "two of three are in sight";
+  scene.Fails(2, 1100, Outcome::kTimeout);
+  EXPECT_EQ(scene.Cause(), FenceCause::kNone) << "asked in vain is asked";
+}
+
+TEST(Fence, APollerThatBeginsAnewFencesNobodyForThat) {
+  FenceScene scene(3);
+  Incumbent self;
+  self.name = scene.entries[0].name;
+  scene.cluster.incumbent = self;
   scene.Says(0, true, 0, 1000);
   EXPECT_EQ(scene.Cause(), FenceCause::kNone);
 }
