@@ -63,10 +63,10 @@ my @talks = (
         qr/no usable system identifier/ ],
 );
 # These answer like a PostgreSQL server of another cluster, with hostile names in the answer.
-my @walsender = (20 => '1', (map { $_ => $hostile } 21, 22, 24, 25), 23 => '127.0.0.1', 26 => '0');
+my @walsender = (23 => '1', (map { $_ => $hostile } 24, 25, 27, 28, 30), 26 => '127.0.0.1', 29 => '0', 31 => 'standby');
 my $liar = { login => welcome("15.20$broken"), answer => answer_of(
-    [ primary_cells(5 => $hostile, 18 => $hostile, 19 => $hostile, @walsender) ],
-    [ primary_cells(@walsender, 22 => $megabyte) ]) };
+    [ primary_cells(5 => $hostile, (map { $_ => $hostile } 20 .. 22), @walsender) ],
+    [ primary_cells(@walsender, 25 => $megabyte) ]) };
 
 # ---- servers with TLS, made by openssl
 

@@ -30,7 +30,7 @@ subtest 'no memory for the poller' => sub {
     my ($node, $peer) = map { new_node($_) } qw(poor rich);
     # answers with as many and as long walsenders as are read, once there is this file
     my $flag = PostgreSQL::Test::Utils::tempdir() . '/fat';
-    my @walsender = (19 => '1', (map { $_ => 'x' x 255 } 20, 21, 23, 24), 22 => '127.0.0.1', 25 => '0');
+    my @walsender = (23 => '1', (map { $_ => 'x' x 255 } 24, 25, 27, 28, 30), 26 => '127.0.0.1', 29 => '0', 31 => 'standby');
     my ($thin, $fat) = (answer_of([primary_cells()]), answer_of(([ primary_cells(@walsender) ]) x 1000));
     my $fat_peer = peer('fat', login => welcome('15.20'), answer => sub { -e $flag ? $fat : $thin });
     init_node($peer, 'pg_status.hosts' => '');

@@ -131,11 +131,12 @@ sub say_to {
     return;
 }
 
-# The columns of the query's answer, of a good primary; some cells spoiled by number.
+# The columns of the query's answer, of a good primary; some cells spoiled by number, which is that of src/probe/reply.cpp:
+# 20 to 22 are what pg_status there tells, 23 to 31 are of a walsender (pid, user, name, address, states, priority, slot, kind).
 sub primary_cells {
     my (%spoiled) = @_;
     my @cells = ('f', '7000000000000000001', undef, '000000030000000A000000FE', '1700000000.25', 'main', '1700000100.5',
-        'A/FE000060', (undef) x 24);
+        'A/FE000060', (undef) x 26);
     $cells[$_] = $spoiled{$_} foreach keys %spoiled;
     return @cells;
 }
