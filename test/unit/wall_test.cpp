@@ -650,7 +650,7 @@ std::string Written(const PgstServerFacts& facts) {
 
 TEST(WallFacts, AreWrittenAsTheOthersReadThem) {
   PgstServerFacts facts{};
-  facts.upstream_host = facts.receiver_conninfo = facts.receiver_slot = "";
+  facts.upstream_host = facts.receiver_conninfo = facts.receiver_slot = facts.address = "";
   facts.receiver_fallback = "walreceiver";
   EXPECT_EQ(Written(facts), "facts 1\n") << "nothing is known";
 
@@ -667,10 +667,11 @@ TEST(WallFacts, AreWrittenAsTheOthersReadThem) {
   facts.promoting_since_wall = 1700000000250000;
   facts.oldest_wal = 0x3000000;
   facts.has_read_only = true;
+  facts.address = "10.0.0.2";
   EXPECT_EQ(Written(facts),
             "facts 1\ntimeline 2\nhistory 1\nfork 1 0/5000000\nreceiver streaming\n"
             "upstream 10.0.0.1 5432\nname db2\nslot db2_slot\npromoting 1700000000250000\n"
-            "oldest_wal 0/3000000\nread_only off\n");
+            "oldest_wal 0/3000000\nread_only off\naddress 10.0.0.2\n");
 }
 
 TEST(WallFacts, OfManyForksAreTheNewest) {
