@@ -169,13 +169,11 @@ void DescribeWithheld(const ClusterVerdict& before, const ClusterVerdict& after,
 // Of one server. Who lists it a hundred times means it.
 constexpr int kMaxAliases = 3;
 
-void DescribeAlias(const HostVerdict& before, const HostVerdict& after, const std::string& name,
-                   std::vector<LogLine>& lines) {
-  if (before.same_as == after.same_as || after.same_as.empty()) return;
-  lines.push_back({Level::kWarning,
-                   fmt::format("hosts \"{}\" and \"{}\" are the same server", after.same_as, name),
-                   "It is given reads under both names, and is shown twice.",
-                   "Name each server once in pg_status.hosts."});
+LogLine DescribeAlias(const HostVerdict& host, const std::string& name) {
+  return {Level::kWarning,
+          fmt::format("hosts \"{}\" and \"{}\" are the same server", host.same_as, name),
+          "It is given reads under both names, and is shown twice.",
+          "Name each server once in pg_status.hosts."};
 }
 
 void DescribeDivergence(const HostVerdict& before, const HostVerdict& after,
@@ -270,7 +268,10 @@ void DescribeQuorum(const ClusterVerdict& before, const ClusterVerdict& after, b
 std::vector<LogLine> DescribeChanges(const ClusterVerdict& before, const ClusterVerdict& after,
                                      const std::vector<HostEntry>& entries, bool fence) {
   std::vector<LogLine> lines;
-  std::unordered_map<std::string_view, int> aliases;  // of each server that has some, so far
+  std::unordered_map<std::string_view, int> aliases;  // of each server: those that are known
+  for (const HostVerdict& was : before.hosts) {
+    if (!was.same_as.empty()) ++aliases[was.same_as];
+  }
   for (std::size_t i = 0; i < after.hosts.size(); ++i) {
     const HostVerdict& was = before.hosts[i];
     const HostVerdict& is = after.hosts[i];
@@ -281,7 +282,10 @@ std::vector<LogLine> DescribeChanges(const ClusterVerdict& before, const Cluster
     DescribeHidden(was, is, entries[i].name, lines);
     DescribeWarnings(was, is, entries[i].name, lines);
     DescribeDivergence(was, is, entries[i].name, lines);
-    if (aliases[is.same_as]++ < kMaxAliases) DescribeAlias(was, is, entries[i].name, lines);
+    const bool new_alias = was.same_as != is.same_as && !is.same_as.empty();
+    if (new_alias && aliases[is.same_as]++ < kMaxAliases) {
+      lines.push_back(DescribeAlias(is, entries[i].name));
+    }
     DescribeRow(was, is, entries[i], lines);
   }
   DescribePrimary(before, after, entries, lines);
