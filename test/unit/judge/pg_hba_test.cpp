@@ -29,6 +29,13 @@ TEST(PgHba, TheMissingLineIsMadeOfTheComplaint) {
       {"no pg_hba.conf entry for host \"10.0.0.2\", user \"m x\", database \"p\"", ""},
       {"no pg_hba.conf entry for host \"10.0.0.2\", user \"m\", database \"p", ""},
       {"no pg_hba.conf entry for host \"evil\nline\", user \"m\", database \"p\"", ""},
+      // what would have to be quoted there is left to who knows its rules
+      {"no pg_hba.conf entry for host \"10.0.0.2\", user \"Mon\", database \"p\"", ""},
+      {"no pg_hba.conf entry for host \"10.0.0.2\", user \"m{\", database \"p\"", ""},
+      {"no pg_hba.conf entry for host \"10.0.0.2\", user \"m:\", database \"p\"", ""},
+      {"no pg_hba.conf entry for host \"10.0.0.2\", user \"m_2\", database \"p9\"",
+       "host p9 m_2 10.0.0.2/32 scram-sha-256"},
+      {"no pg_hba.conf entry for host \"10.0.0.2\", user \"m\", database \"\"", ""},
       {"pg_hba.conf", ""},
       {"", ""},
   };

@@ -195,5 +195,50 @@ TEST(Reason, AMajorityIsNotSeenAgainWhereThereIsNoneToBeSeen) {
   }
 }
 
+// A chain of standbys may lead in a circle, or be longer than anybody's.
+TEST(Reason, ACircleOfStandbysHasNoLeader) {
+  Story story(40);
+  for (const int ms : {1000, 2000}) {
+    story.Answers(0, WithHistory(Story::PrimaryOf(0, 2), {{1, 500}}), ms);
+    for (std::size_t i = 1; i < 40; ++i) {
+      Facts facts = Story::StandbyOf(i, 1, 0);
+      facts.replay_lsn = 900;  // past the fork
+      facts.receiver->sender_host = story.entries[i == 39 ? 1 : i + 1].hostname;
+      story.Answers(i, facts, ms);
+    }
+  }
+  EXPECT_TRUE(story[1].diverged);
+  EXPECT_TRUE(story[39].diverged);
+  EXPECT_EQ(story.Named(), Index(0));
+}
+
+// The primary is not heard of for a moment: a standby that still streams hears it for us.
+TEST(Reason, LagOfASuspectPrimaryIsKnownFromWhoStreamsFromIt) {
+  Story story(4);
+  const auto hear = [&](int ms, Lsn written) {
+    Facts primary = Story::PrimaryOf(0, 1);
+    primary.write_lsn = written;
+    story.Answers(0, primary, ms);
+    story.Answers(1, Story::StandbyOf(1, 1, 0), ms);
+    story.Answers(2, Story::Unconnected(2, 1), ms);
+    Facts connecting = Story::StandbyOf(3, 1, 0);
+    connecting.receiver->streaming = false;
+    story.Answers(3, connecting, ms);
+  };
+  hear(1000, 1000);
+  hear(2000, 1000);
+  story.Fails(0, 3000);
+  ASSERT_EQ(story[0].liveness, Liveness::kSuspect);
+  story.Answers(1, Story::StandbyOf(1, 1, 0), 3500);
+  story.Answers(2, Story::Unconnected(2, 1), 3500);
+  Facts connecting = Story::StandbyOf(3, 1, 0);
+  connecting.receiver->streaming = false;
+  story.Answers(3, connecting, 3500);
+  EXPECT_EQ(story[1].lag.ms, 0U);
+  ASSERT_TRUE(story[2].lag.ms);
+  EXPECT_GT(*story[2].lag.ms, 0U) << "it may be behind since the primary was heard of last";
+  EXPECT_GT(*story[3].lag.ms, 0U) << "who only connects hears nothing";
+}
+
 }  // namespace
 }  // namespace pg_status

@@ -745,5 +745,27 @@ TEST(Rows, TheDoubtNamesNothingThatBreaksALine) {
   EXPECT_EQ(cluster[1].row_in_doubt.find('\n'), std::string::npos);
 }
 
+TEST(Rows, OfManyThatMayBeItsOwnAFewAreNamed) {
+  const Says other = {"c", "192.0.2.3"};
+  std::vector<Sender> rows;
+  for (int i = 0; i < 12; ++i) rows.push_back(Row("main", i == 0 ? "" : "192.0.2.2", i + 1));
+  Cluster cluster(rows);
+  for (int ms = 1000; ms <= 8000; ms += 1000) cluster.Hear(kB, other, ms);
+  EXPECT_NE(cluster[1].row_in_doubt.find(" more."), std::string::npos) << cluster[1].row_in_doubt;
+}
+
+// PostgreSQL shows what is not ASCII in a name as "?" until 15, as \\xHH from 16 on.
+TEST(Rows, ANameIsComparedAsItsServerShowsIt) {
+  const Says said = {"caf\xC3\xA9", "192.0.2.2"};
+  for (const int version : {150000, 160000}) {
+    Facts primary = Primary(1, 100);
+    primary.server_version = version;
+    Cluster cluster({Row(version < 160000 ? "caf??" : "caf\\xc3\\xa9", "192.0.2.2", 1)}, primary);
+    cluster.Hear(said, {"c", "192.0.2.3"});
+    EXPECT_EQ(cluster.Sync(1), "sync") << version;
+    EXPECT_EQ(cluster[1].replication_state, "streaming") << version;
+  }
+}
+
 }  // namespace
 }  // namespace pg_status
