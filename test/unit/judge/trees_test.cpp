@@ -237,5 +237,41 @@ TEST(Outcome, WhoHasGoneBackToTheTimelineOfThePrimaryIsRefusedNoMore) {
   EXPECT_EQ(story[2].refused_timeline, 0U) << "it was rebuilt";
 }
 
+// Nobody has to stand back for an incumbent that does not come back.
+TEST(Trees, ARefusedClaimIsAnOrdinaryOneWhenTheIncumbentIsGone) {
+  Story story = WrongOnePromoted();
+  story.Dies(0, 5000);
+  story.Answers(1, Story::Unconnected(1, 2, 1), 5100);
+  for (int ms = 6000; ms <= 20000; ms += 1000) {
+    story.Fails(0, ms);
+    story.Answers(2, Story::PrimaryOf(2, 2), ms);
+    story.Answers(1, Story::Unconnected(1, 2, 1), ms);
+  }
+  const std::vector<Tree> trees = TreesOf(story, 20000);
+  ASSERT_FALSE(trees.empty());
+  EXPECT_FALSE(trees[0].refused);
+  EXPECT_EQ(story.Named(), Index(2));
+}
+
+// Servers that were refused and came back as standbys are a tree that stands back, as long as
+// nobody else is in it.
+TEST(Trees, OfRefusedServersOnlyIsRefused) {
+  Story story = WrongOnePromoted();
+  ASSERT_NE(story[2].refused_timeline, 0U);
+  story.Answers(2, Story::Unconnected(2, 2, 1), 5000);
+  bool found = false;
+  for (const Tree& tree : TreesOf(story, 5000)) {
+    found =
+        found || (!tree.claimant && tree.refused && tree.followers == std::vector<std::size_t>{2});
+  }
+  EXPECT_TRUE(found);
+  story.Answers(1, Story::Unconnected(1, 2, 1), 5100);
+  for (const Tree& tree : TreesOf(story, 5100)) {
+    if (!tree.claimant && tree.branch.timeline == 2) {
+      EXPECT_FALSE(tree.refused && tree.followers.size() == 2) << "b was never refused";
+    }
+  }
+}
+
 }  // namespace
 }  // namespace pg_status
