@@ -37,18 +37,25 @@ FenceCause Cause(const ClusterVerdict& cluster, bool cut_off) {
   return FenceCause::kNone;
 }
 
+// Whether the poller before this one held this very server to be the primary.
+bool RemembersSelf(const ClusterVerdict& cluster) {
+  if (!cluster.incumbent || !cluster.self) return false;
+  const HostVerdict& self = cluster.hosts[*cluster.self];
+  return self.facts && RunOf(*self.facts) == cluster.incumbent->run;
+}
+
 }  // namespace
 
 void JudgeFence(ClusterVerdict& cluster, const Limits& limits, MonoUs now) {
-  const bool cut_off = cluster.self && IsCutOff(cluster.hosts[*cluster.self], limits, now);
-  if (!cluster.ready) {
-    // A server that has just started may be one that others have left: the one who knows may be the
-    // one that has not answered yet. (A poller that begins anew beside a running server remembers
-    // whom that held to be the primary, and fences nobody for its own sake.)
-    cluster.fence_cause = cluster.incumbent ? FenceCause::kNone : FenceCause::kNoMajority;
+  if (cluster.ready) {
+    const bool cut_off = cluster.self && IsCutOff(cluster.hosts[*cluster.self], limits, now);
+    cluster.fence_cause = Cause(cluster, cut_off);
     return;
   }
-  cluster.fence_cause = Cause(cluster, cut_off);
+  // A server that has just started may be one that others have left: the one who knows may be the
+  // one that has not answered yet. A poller that begins anew beside a running server fences nobody
+  // for its own sake, unless the one before it named another.
+  cluster.fence_cause = RemembersSelf(cluster) ? FenceCause::kNone : FenceCause::kNoMajority;
 }
 
 }  // namespace pg_status

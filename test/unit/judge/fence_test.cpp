@@ -173,12 +173,17 @@ TEST(Fence, AServerThatJustStartsWaitsUntilEverybodyWasAsked) {
 }
 
 TEST(Fence, APollerThatBeginsAnewFencesNobodyForThat) {
-  FenceScene scene(3);
-  Incumbent self;
-  self.name = scene.entries[0].name;
-  scene.cluster.incumbent = self;
-  scene.Says(0, true, 0, 1000);
-  EXPECT_EQ(scene.Cause(), FenceCause::kNone);
+  for (const std::size_t named : {0, 1}) {
+    FenceScene scene(3);
+    Incumbent before;
+    before.name = scene.entries[named].name;
+    before.run = {kSystem, FenceScene::StartOf(named)};
+    scene.cluster.incumbent = before;
+    scene.Says(0, true, 0, 1000);
+    scene.Says(2, true, 0, 1000);
+    EXPECT_EQ(scene.Cause(), named == 0 ? FenceCause::kNone : FenceCause::kNoMajority)
+        << "the one before it named host " << named;
+  }
 }
 
 TEST(Fence, AListThatGrowsFencesNobody) {
