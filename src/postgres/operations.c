@@ -18,6 +18,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "node_state.h"
 #include "orders.h"
 #include "published.h"
 #include "rows.h"
@@ -196,13 +197,6 @@ is_listed(const PgstOrder *order, const PgstSnapshot *snapshot)
 	return false;
 }
 
-static int64
-wall_now(void)
-{
-	return GetCurrentTimestamp() +
-		   (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
-}
-
 static bool
 orders_something(const PgstOrder *order)
 {
@@ -237,7 +231,7 @@ drop_order(Orders *orders, uint32 index)
 static void
 tidy(Orders *orders, const PgstSnapshot *snapshot)
 {
-	int64 now = wall_now();
+	int64 now = pgst_unix_us(GetCurrentTimestamp());
 
 	for (uint32 i = orders->count; i-- > 0;)
 	{
@@ -497,7 +491,7 @@ take_out(const PgstSnapshot *snapshot, const PgstHost *host, const PgstOrder *wa
 	PgstOrder *order = order_for(&orders, host, snapshot);
 
 	if (order->maintenance == PGST_IN_SERVICE)
-		order->since_wall = wall_now();
+		order->since_wall = pgst_unix_us(GetCurrentTimestamp());
 	order->ended = PGST_IN_SERVICE;
 	order->maintenance = wanted->maintenance;
 	order->forced = wanted->forced;
@@ -568,7 +562,7 @@ end_maintenance(Orders *orders, const char *name, const PgstHost *host,
 			  (host != NULL && is_for(order, host, snapshot))))
 			continue;
 		order->ended = order->maintenance;
-		order->since_wall = wall_now();
+		order->since_wall = pgst_unix_us(GetCurrentTimestamp());
 		order->maintenance = PGST_IN_SERVICE;
 		order->forced = 0;
 		order->reason[0] = '\0';

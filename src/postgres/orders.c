@@ -31,6 +31,7 @@
 #include "storage/fd.h"
 
 #include "compat.h"
+#include "node_state.h"
 #include "orders.h"
 #include "rows.h"
 #include "settings.h"
@@ -297,13 +298,6 @@ parse_kept(PgstOrder *orders, Findings *findings)
 	return count;
 }
 
-static int64
-wall_now(void)
-{
-	return GetCurrentTimestamp() +
-		   (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
-}
-
 bool
 pgst_ended_lately(const PgstOrder *order, int64_t now)
 {
@@ -326,7 +320,7 @@ add_ended(PgstOrder *orders, uint32 count)
 	PgstOrder *ended;
 	PgstMessage why;
 	uint32 found = 0;
-	int64 now = wall_now();
+	int64 now = pgst_unix_us(GetCurrentTimestamp());
 
 	if (lines == NULL)
 		return count;

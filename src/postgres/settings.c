@@ -344,8 +344,7 @@ pgst_poller_settings(PgstPollerSettings *settings)
 	settings->sync_max_lag_bytes = sync_max_lag_bytes;
 	settings->fence = pgst_fence;
 	settings->system_identifier = GetSystemIdentifier();
-	settings->postmaster_start_wall =
-		PgStartTime + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+	settings->postmaster_start_wall = pgst_unix_us(PgStartTime);
 }
 
 void
