@@ -17,7 +17,7 @@ my $strict = grep { $_ eq '--strict' } @ARGV;
 my ($missed, $strange) = (0, 0);
 my @table;
 
-# A killed server is missed within the first, a promotion is known within the second, both in seconds: medians of the
+# A killed or stopped server is missed within the first, a promotion is known within the second, both in seconds: medians of the
 # node that was slowest in each round.
 my ($unnamed_target, $named_target) = (0.5, 0.25);
 
@@ -52,7 +52,7 @@ sub measure {
     foreach my $round (1 .. $rounds) {
         my ($old, $new) = map { $_->name } @$nodes;
         my $seen = failover_round($nodes, $kill);
-        say_out(sprintf '%s, round %d: %s is killed, named no more after ms: %s; %s is promoted, says MASTER after %s'
+        say_out(sprintf '%s, round %d: %s is gone, named no more after ms: %s; %s is promoted, says MASTER after %s'
               . ' ms, is named ms later: %s (asked each %s ms)', $what, $round, $old, times_of($seen->{unnamed}), $new,
             ms($seen->{master}), times_of($seen->{named}), ms($seen->{pace}));
         say_out("STRANGE: $_") foreach @{ $seen->{strange} };
@@ -78,8 +78,9 @@ sub measure {
 my @nodes = start_cluster([qw(node1 node2 node3)]);
 measure('all processes killed', \&kill_all, \@nodes);
 measure('postmaster killed',    \&kill_postmaster, \@nodes);
+measure('stopped fast',         \&stop_fast, \@nodes);
 open my $rows, '>', $ENV{ROWS} or die "$ENV{ROWS}: $!";
-print $rows map { "$_\n" } @table, "| killed primaries and promotions: answers that named what they should not | $strange |  |  | 0 | "
+print $rows map { "$_\n" } @table, "| ended primaries and promotions: answers that named what they should not, or told of a split brain | $strange |  |  | 0 | "
   . ($strange ? 'MISS' : 'PASS') . ' |';
 close $rows or die "$ENV{ROWS}: $!";
 exit(($strange || $strict && $missed) ? 1 : 0);

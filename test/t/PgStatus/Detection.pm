@@ -16,11 +16,12 @@ use PgStatus::Watch;
 our @EXPORT = qw(failover_round);
 
 # The first of @$nodes is the primary, the second is promoted, all others are standbys; all see each other. $kill is
-# kill_all or kill_postmaster of PgStatus::Failover. Returns a hash:
+# kill_all, kill_postmaster or stop_fast of PgStatus::Failover. Returns a hash:
 #   unnamed   node name -> seconds from the kill until this node named the killed one no more; all nodes but that one
 #   master    seconds from the order to promote until the promoted node's raw port said MASTER
 #   named     node name -> seconds from then until this node named the promoted one; below 0 when it was earlier
-#   strange   what was answered in between that is neither the old name, nobody, nor the new name, or not in this order
+#   strange   what was answered in between that is neither the old name, nobody, nor the new name, or not in this order,
+#             and who reported a split brain where there is none
 #   pace, slowest   the time between two answers of one port, on average and at most: how exact the times are
 # Afterwards the nodes are in their new order: the promoted one first, the old primary, a standby again, last.
 sub failover_round {
@@ -28,6 +29,8 @@ sub failover_round {
     my ($old, $new, @others) = @$nodes;
     my @left   = ($new, @others);
     my %master = map { $_->name => watch_master(discovery_port($_)) } @left;
+    # (each now and then, so that the others are not slowed)
+    my %split = map { $_->name => watch_sql($_, 'SELECT pg_status_is_split_brain()', 10_000) } @left;
     my %result;
 
     wait_caught_up($old, @left);
@@ -61,11 +64,15 @@ sub failover_round {
         push @{ $result{strange} }, $node->name . ': ' . join ', ', map { "\"$_\"" } @answers
           unless "@answers" eq " " . name_of($new);
     }
+    foreach my $node (@left) {
+        my @answers = map { $_->[1] } $split{ $node->name }->changes_since($killed);
+        push @{ $result{strange} }, $node->name . ': split brain ' . join ', ', @answers unless "@answers" eq 'f';
+    }
     my @words = $word->answers_since($ordered);
     push @{ $result{strange} }, $new->name . ': ' . join ', ', @words unless "@words" eq 'MASTER';
     ($result{slowest}) = sort { $b <=> $a } map { $_->slowest } $word, values %master;
     ($result{pace})    = sort { $b <=> $a } map { $_->pace } $word, values %master;
-    $_->leave foreach $word, values %master;
+    $_->leave foreach $word, values %master, values %split;
 
     follow($_, $new) foreach @others;
     rebuild($old, $new, 'rewind');

@@ -15,7 +15,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Time::HiRes qw(time);
 
-our @EXPORT = qw(start_cluster replace_conf kill_all kill_postmaster wait_gone start_again restart_taking
+our @EXPORT = qw(start_cluster replace_conf kill_all kill_postmaster stop_fast wait_gone start_again restart_taking
   restart_without_signal end_pollers_sessions follow detach catch_up_with rebuild);
 
 # Starts servers of these names that watch each other with the default settings: the first is the primary, the others
@@ -82,6 +82,9 @@ sub kill_all {
 
 # Ends the postmaster only; its children notice.
 sub kill_postmaster { $_[0]->kill9; return }
+
+# As an administrator ends a primary before another one takes over.
+sub stop_fast { $_[0]->stop('fast'); return }
 
 # Waits until no process of the server is left, and makes sure that a new one can be started: where the dead are reaped
 # late, or by nobody, the number in their lock files is still taken.
