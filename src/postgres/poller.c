@@ -166,9 +166,14 @@ spare_hosts(PgstPoller *poller)
 {
 	const PgstSpared *spared = pgst_spared();
 	char name[PGST_NAME_SIZE];
+	uint32 stuck_s = pgst_take_stuck(name);
 	int64 now = pgst_monotonic_us();
 
-	if (pgst_take_stuck(name))
+	/* who was stuck could not say so itself */
+	if (stuck_s > 0)
+		ereport(LOG, (errmsg("pg_status worker was stuck for %u seconds and was ended",
+							 stuck_s)));
+	if (stuck_s > 0 && name[0] != '\0')
 	{
 		PgstSpared *place = place_for_spared(name);
 

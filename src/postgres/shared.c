@@ -68,7 +68,7 @@ typedef struct SharedState
 	pg_atomic_uint64 orders_obeyed; /* by the listener */
 	uint32 order_count;
 	SharedHistory history;
-	pg_atomic_uint32 stuck; /* with whom `serving` says */
+	pg_atomic_uint32 stuck; /* for how many seconds; with whom `serving` says */
 	char serving[PGST_NAME_SIZE];
 	PgstSpared spared[PGST_SPARED];
 	pg_atomic_uint64 promoting_since; /* microseconds since 1970, 0: not asked for */
@@ -257,19 +257,19 @@ pgst_serving(void)
 }
 
 void
-pgst_poller_was_stuck(void)
+pgst_poller_was_stuck(uint32 seconds)
 {
-	pg_atomic_write_u32(&shared->stuck, 1);
+	pg_atomic_write_u32(&shared->stuck, seconds);
 }
 
-bool
+uint32
 pgst_take_stuck(char name[PGST_NAME_SIZE])
 {
-	bool was_stuck = pg_atomic_exchange_u32(&shared->stuck, 0) != 0;
+	uint32 seconds = pg_atomic_exchange_u32(&shared->stuck, 0);
 
 	shared->serving[PGST_NAME_SIZE - 1] = '\0';
 	strlcpy(name, shared->serving, PGST_NAME_SIZE);
-	return was_stuck && name[0] != '\0';
+	return seconds;
 }
 
 PgstSpared *

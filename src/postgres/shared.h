@@ -42,8 +42,9 @@ extern int64 pgst_worker_last_alive(PgstWorker worker);
 
 /*
  * Whom the poller serves: a place for the name, which the poller fills. was_stuck: the
- * poller is about to leave in the middle of it; may be called in a signal handler.
- * take_stuck: once for each time, the name. Hosts that are left alone for that are
+ * poller is about to leave in the middle of it, after so many seconds (1 or more); may be
+ * called in a signal handler. take_stuck: once for each time, the seconds, else 0; the
+ * name is empty when no host was being served. Hosts that are left alone for that are
  * remembered here, as many as there is room for; only the poller does.
  */
 typedef struct PgstSpared
@@ -56,8 +57,8 @@ typedef struct PgstSpared
 #define PGST_SPARED 8
 
 extern char *pgst_serving(void);
-extern void pgst_poller_was_stuck(void);
-extern bool pgst_take_stuck(char name[PGST_NAME_SIZE]);
+extern void pgst_poller_was_stuck(uint32 seconds);
+extern uint32 pgst_take_stuck(char name[PGST_NAME_SIZE]);
 extern PgstSpared *pgst_spared(void);
 
 /* Tells the workers that recovery has ended; they compare the count with the one they saw

@@ -291,7 +291,9 @@ leave_at_once(int code, Datum arg)
  * the alternative is a process that burns a processor, answers no shutdown and keeps
  * shared memory after the postmaster's death. What libraries do at exit() is left out:
  * they would meet themselves in the middle of a call, with half of their memory freed,
- * which ends in a crash, of the whole server then, or never.
+ * which ends in a crash, of the whole server then, or never. Nothing is reported here for
+ * the same reason: a message is translated, written and may take memory. The next poller
+ * does it.
  *
  * Time on the clock alone proves nothing: a process that gets a thirtieth of a processor,
  * or was stopped and let go on, is slow without being stuck. So what counts is the
@@ -310,11 +312,10 @@ watchdog_looks_up(void)
 		enable_timeout_after(watchdog, WATCHDOG_MS);
 		return;
 	}
-	pgst_poller_was_stuck(); /* no other worker has a watchdog */
+	/* no other worker has a watchdog */
+	pgst_poller_was_stuck((uint32) (watchdog_looks * WATCHDOG_MS / 1000));
 	on_proc_exit(leave_at_once, 0);
-	ereport(FATAL, (errcode(ERRCODE_INTERNAL_ERROR),
-					errmsg("pg_status worker was stuck for %d seconds",
-						   watchdog_looks * WATCHDOG_MS / 1000)));
+	proc_exit(1);
 }
 
 void
