@@ -14,7 +14,7 @@ SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 WARN = -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion $(if $(WERROR),-Werror)
 PG_LIBPQ_INCLUDE ?= $(shell pkg-config --cflags libpq)
 CORE_LIBS = libuv libcares libpq
-CORE_FLAGS = -std=c++17 -O1 -g $(WARN) $(SANITIZE) -Isrc -Itest/unit -DFMT_HEADER_ONLY \
+CORE_FLAGS = -std=c++17 -O1 -g -D_GLIBCXX_ASSERTIONS $(WARN) $(SANITIZE) -Isrc -Itest/unit -DFMT_HEADER_ONLY \
              $(PG_LIBPQ_INCLUDE) $(shell pkg-config --cflags libuv libcares)
 
 core_sources = $(shell find src -name '*.cpp' -not -path 'src/postgres/*' | sort)

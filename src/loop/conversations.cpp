@@ -298,25 +298,23 @@ bool Conversations::Watch(Talk& talk) {
                      (talk.client.output().empty() ? 0 : UV_WRITABLE) |
                      (talk.client.held() && !talk.left ? UV_DISCONNECT : 0);
   if (events == talk.events) return true;
-  if (!talk.watch) {
-    talk.watch = loop_.NewPoll(talk.fd.get(), &talk);
-    if (!talk.watch) {
-      Drop(talk);
-      return false;
-    }
-  }
-  talk.events = events;
-  if (events == 0) {
+  if (!talk.watch) talk.watch = loop_.NewPoll(talk.fd.get(), &talk);
+  if (talk.watch && events == 0) {
+    talk.events = events;
     uv_poll_stop(talk.watch.get());
     return true;
   }
-  uv_poll_start(talk.watch.get(), events, [](uv_poll_t* handle, int status, int ready) {
+  const auto on_ready = [](uv_poll_t* handle, int status, int ready) {
     auto* woken = static_cast<Talk*>(handle->data);
     // An error condition is found by reading, like everything else.
     const int what = status < 0 ? UV_READABLE | UV_WRITABLE | UV_DISCONNECT : ready;
     woken->conversations.loop_.Guard([&] { woken->conversations.Ready(*woken, what); });
-  });
-  loop_.WatchersChanged();
+  };
+  if (!talk.watch || !loop_.Watch(talk.watch.get(), events, on_ready)) {
+    Drop(talk);
+    return false;
+  }
+  talk.events = events;
   return true;
 }
 

@@ -241,16 +241,20 @@ void Doors::Close(Door& door) {
 
 void Doors::Watch(Door& door) {
   door.watch = loop_.NewPoll(door.fd, &door);
-  if (!door.watch) throw std::bad_alloc();
-  uv_poll_start(door.watch.get(), UV_READABLE, [](uv_poll_t* handle, int status, int /*ready*/) {
+  const auto on_knock = [](uv_poll_t* handle, int status, int /*ready*/) {
     auto* knocked = static_cast<Door*>(handle->data);
     knocked->doors.loop_.Guard([&] {
       knocked->doors.AcceptSome(*knocked, kAcceptsPerTurn);
       // libuv stops a watcher that reports an error.
       if (status < 0 && knocked->watch) knocked->doors.Watch(*knocked);
     });
-  });
-  loop_.WatchersChanged();
+  };
+  if (!door.watch || !loop_.Watch(door.watch.get(), UV_READABLE, on_knock)) {
+    // An open port that nobody listens to would let clients wait for ever.
+    const int error = errno;
+    Close(door);
+    OpenFailed(door, error);
+  }
 }
 
 bool Doors::AcceptOne(Door& door, MonoUs now) {

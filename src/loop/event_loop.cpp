@@ -3,10 +3,14 @@
 #include "loop/event_loop.hpp"
 
 #include <fcntl.h>
+#ifdef __linux__
+#include <sys/epoll.h>
+#endif
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 
@@ -76,8 +80,7 @@ void EventLoop::Reserve(std::size_t descriptors) {
   if (high.get() < 0) return;
   {
     const PollHandle watch = NewPoll(high.get(), nullptr);
-    if (!watch) return;
-    uv_poll_start(watch.get(), UV_READABLE, [](uv_poll_t*, int, int) {});
+    if (!watch || !Watch(watch.get(), UV_READABLE, [](uv_poll_t*, int, int) {})) return;
   }
   reserved_ = descriptors;
 }
@@ -87,6 +90,29 @@ PollHandle EventLoop::NewPoll(int fd, void* data) {
   if (uv_poll_init(&loop_, poll.get(), fd) != 0) return nullptr;
   poll->data = data;
   return PollHandle(poll.release());
+}
+
+// libuv tells the kernel only when it next polls, and ends the process when the kernel refuses: for
+// want of memory, or because the system's user has no watches left (fs.epoll.max_user_watches,
+// which other processes use up as well). So the kernel is told here, where a refusal can be
+// answered; libuv then finds the descriptor there and changes what is waited for, which takes
+// nothing. (An error and a hang-up are told of without being asked for.)
+bool EventLoop::Watch(uv_poll_t* poll, int events, uv_poll_cb callback) {
+  uv_os_fd_t fd = -1;
+  if (uv_fileno(reinterpret_cast<uv_handle_t*>(poll), &fd) != 0 ||
+      uv_poll_start(poll, events, callback) != 0) {
+    return false;
+  }
+#ifdef __linux__
+  epoll_event nothing_yet{};
+  nothing_yet.data.fd = fd;
+  if (epoll_ctl(uv_backend_fd(&loop_), EPOLL_CTL_ADD, fd, &nothing_yet) != 0 && errno != EEXIST) {
+    uv_poll_stop(poll);
+    return false;
+  }
+#endif
+  watchers_changed_ = true;
+  return true;
 }
 
 WallUs EventLoop::WallNow() {

@@ -56,9 +56,9 @@ class EventLoop {
   // gets no memory, it ends the process. Throws std::bad_alloc.
   void Reserve(std::size_t descriptors);
 
-  // To be called after a watcher was started in a callback: libuv tells the kernel only when it
-  // next polls.
-  void WatchersChanged() { watchers_changed_ = true; }
+  // Starts the watcher, anew if it was started before. False when the kernel does not take it; the
+  // watcher is to be given up then.
+  [[nodiscard]] bool Watch(uv_poll_t* poll, int events, uv_poll_cb callback);
 
   // The wrapper for every callback's body. Out of memory is kept and thrown from Run(), outside
   // libuv's frames.

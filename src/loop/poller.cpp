@@ -478,17 +478,17 @@ void Poller::WatchSocket(Peer& peer) {
   StopWatching(peer);
   if (wants.fd < 0 || events == 0) return;
   peer.watch = loop_.NewPoll(wants.fd, &peer);
-  if (!peer.watch) return;  // the deadline ends this probe
   // libpq may close its socket, or replace it by another one of the same number, in almost any
   // call. So the watcher goes before the call, always, and is made anew for what the probe waits
   // for afterwards.
-  uv_poll_start(peer.watch.get(), events, [](uv_poll_t* handle, int /*status*/, int /*ready*/) {
+  const auto on_ready = [](uv_poll_t* handle, int /*status*/, int /*ready*/) {
     auto* ready = static_cast<Peer*>(handle->data);
     ready->poller.StopWatching(*ready);
     ready->socket_ready = true;
     ready->poller.Queue(*ready);
-  });
-  loop_.WatchersChanged();
+  };
+  // (without a watcher the deadline ends this probe)
+  if (peer.watch && !loop_.Watch(peer.watch.get(), events, on_ready)) StopWatching(peer);
 }
 
 void Poller::Collect(Peer& peer) {
@@ -586,15 +586,15 @@ void Poller::WatchTrial(Peer& peer) {
   peer.trial_watch.reset();
   if (wants.fd < 0 || events == 0) return;
   peer.trial_watch = loop_.NewPoll(wants.fd, &peer);
-  if (!peer.trial_watch) return;
-  uv_poll_start(peer.trial_watch.get(), events,
-                [](uv_poll_t* handle, int /*status*/, int /*ready*/) {
-                  auto* ready = static_cast<Peer*>(handle->data);
-                  ready->trial_watch.reset();
-                  ready->trial_ready = true;
-                  ready->poller.Queue(*ready);
-                });
-  loop_.WatchersChanged();
+  const auto on_ready = [](uv_poll_t* handle, int /*status*/, int /*ready*/) {
+    auto* ready = static_cast<Peer*>(handle->data);
+    ready->trial_watch.reset();
+    ready->trial_ready = true;
+    ready->poller.Queue(*ready);
+  };
+  if (peer.trial_watch && !loop_.Watch(peer.trial_watch.get(), events, on_ready)) {
+    peer.trial_watch.reset();
+  }
 }
 
 void Poller::Schedule(Peer& peer) {

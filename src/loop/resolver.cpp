@@ -184,9 +184,8 @@ void Resolver::Watch(ares_socket_t fd, bool read, bool write) {
   sockets_.erase(fd);
   if (!read && !write) return;
   PollHandle poll = loop_.NewPoll(fd, this);
-  if (!poll) return;  // the tick lets the lookup time out
   const int events = (read ? UV_READABLE : 0) | (write ? UV_WRITABLE : 0);
-  uv_poll_start(poll.get(), events, [](uv_poll_t* handle, int status, int ready) {
+  const auto on_ready = [](uv_poll_t* handle, int status, int ready) {
     auto* self = static_cast<Resolver*>(handle->data);
     uv_os_fd_t socket = -1;
     if (uv_fileno(reinterpret_cast<uv_handle_t*>(handle), &socket) != 0) return;
@@ -195,9 +194,9 @@ void Resolver::Watch(ares_socket_t fd, bool read, bool write) {
       self->Process(broken || (ready & UV_READABLE) != 0 ? socket : ARES_SOCKET_BAD,
                     broken || (ready & UV_WRITABLE) != 0 ? socket : ARES_SOCKET_BAD);
     });
-  });
-  loop_.WatchersChanged();
-  sockets_.emplace(fd, std::move(poll));
+  };
+  // (without a watcher the tick lets the lookup time out)
+  if (poll && loop_.Watch(poll.get(), events, on_ready)) sockets_.emplace(fd, std::move(poll));
 }
 
 void Resolver::Process(ares_socket_t read, ares_socket_t write) {

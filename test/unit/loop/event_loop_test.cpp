@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <functional>
 #include <new>
+#include <utility>
 
 #include "loop/scene.hpp"
 
@@ -82,7 +83,7 @@ TEST_F(EventLoopTest, ItsDescriptorTellsOfAWatchedOne) {
   };
   const PollHandle watch = loop.NewPoll(ends[0], &what);
   ASSERT_TRUE(watch);
-  uv_poll_start(watch.get(), UV_READABLE, OnPoll);
+  ASSERT_TRUE(loop.Watch(watch.get(), UV_READABLE, OnPoll));
   loop.Run();
   EXPECT_EQ(fired, 0);
   EXPECT_EQ(loop.timeout_ms(), -1);
@@ -106,8 +107,7 @@ TEST_F(EventLoopTest, AWatcherStartedInACallbackIsNotForgotten) {
   What on_time = [&] {
     watch = loop.NewPoll(ends[0], &on_ready);
     ASSERT_TRUE(watch);
-    uv_poll_start(watch.get(), UV_READABLE, OnPoll);
-    loop.WatchersChanged();
+    ASSERT_TRUE(loop.Watch(watch.get(), UV_READABLE, OnPoll));
   };
   const TimerHandle timer = loop.NewTimer(&on_time);
   ASSERT_EQ(write(ends[1], "x", 1), 1);
@@ -125,11 +125,48 @@ TEST_F(EventLoopTest, AWatcherMayBeGivenUpInItsOwnCallbackAndTheSocketClosed) {
   };
   watch = loop.NewPoll(ends[0], &what);
   ASSERT_TRUE(watch);
-  uv_poll_start(watch.get(), UV_READABLE | UV_WRITABLE, OnPoll);
+  ASSERT_TRUE(loop.Watch(watch.get(), UV_READABLE | UV_WRITABLE, OnPoll));
   ASSERT_EQ(write(ends[1], "x", 1), 1);
   ASSERT_TRUE(RunUntil({&running}, [&] { return fired > 0; }));
   loop.Run();
   EXPECT_EQ(fired, 1);
+}
+
+TEST_F(EventLoopTest, AWatcherIsStartedAnewForSomethingElse) {
+  int fired = 0;
+  What what = [&] { ++fired; };
+  const PollHandle watch = loop.NewPoll(ends[1], &what);
+  ASSERT_TRUE(watch);
+  ASSERT_TRUE(loop.Watch(watch.get(), UV_READABLE, OnPoll));
+  loop.Run();
+  EXPECT_EQ(fired, 0);
+  ASSERT_TRUE(loop.Watch(watch.get(), UV_WRITABLE, OnPoll));
+  ASSERT_TRUE(RunUntil({&running}, [&] { return fired > 0; }));
+  uv_poll_stop(watch.get());
+  fired = 0;
+  loop.Run();
+  EXPECT_EQ(fired, 0);
+  ASSERT_TRUE(loop.Watch(watch.get(), UV_WRITABLE, OnPoll));
+  EXPECT_TRUE(RunUntil({&running}, [&] { return fired > 0; }));
+}
+
+// The kernel may refuse later than NewPoll() asks. libuv by itself would end the process.
+TEST_F(EventLoopTest, AWatcherThatTheKernelRefusesIsToldOfAndTheLoopGoesOn) {
+  What never = [] { ADD_FAILURE(); };
+  PollHandle refused = loop.NewPoll(ends[0], &never);
+  ASSERT_TRUE(refused);
+  close(std::exchange(ends[0], -1));
+  EXPECT_FALSE(loop.Watch(refused.get(), UV_READABLE, OnPoll));
+  loop.Run();
+  refused.reset();
+  loop.Run();
+
+  int fired = 0;
+  What what = [&] { ++fired; };
+  const PollHandle watch = loop.NewPoll(ends[1], &what);
+  ASSERT_TRUE(watch);
+  ASSERT_TRUE(loop.Watch(watch.get(), UV_WRITABLE, OnPoll));
+  EXPECT_TRUE(RunUntil({&running}, [&] { return fired > 0; }));
 }
 
 TEST_F(EventLoopTest, WhatCannotBeWatchedIsNoWatcher) {
