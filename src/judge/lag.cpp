@@ -184,12 +184,16 @@ bool Comparable(const HostVerdict& host, const PrimaryClock& clock) {
          host.facts->timeline == clock.timeline;
 }
 
+// Whether its last probe was a good one. (A host that answers us and lets no new session in is
+// suspect for that, and what it tells is of now.)
+bool Answers(const HostVerdict& host) { return IsLive(host) && host.last_outcome == Outcome::kOk; }
+
 PrimaryVoice VoiceFor(const HostVerdict& standby, const ClusterVerdict& cluster,
                       const Limits& limits, MonoUs now) {
   if (!cluster.primary) return PrimaryVoice::kSilent;
   const HostVerdict& primary = cluster.hosts[*cluster.primary];
   if (IsOutOfDate(primary, limits, now)) return PrimaryVoice::kSilent;
-  if (primary.liveness == Liveness::kUp) return PrimaryVoice::kHeard;
+  if (Answers(primary)) return PrimaryVoice::kHeard;
   // We cannot reach it, but the WAL still flows: the trouble is between us and the primary.
   const bool streams = standby.facts && standby.facts->receiver &&
                        standby.facts->receiver->details_known && standby.facts->receiver->streaming;
@@ -226,7 +230,7 @@ void UpdateClock(PrimaryClock& clock, const HostVerdict& primary, const std::str
 
 Lag StandbyLag(const HostVerdict& host, const PrimaryClock& clock, PrimaryVoice voice, MonoUs now) {
   if (!Comparable(host, clock)) return {};
-  if (host.liveness == Liveness::kSuspect) return host.lag;
+  if (!Answers(host)) return host.lag;
   return {LagMs(host, clock, voice, now), LagBytes(host, clock)};
 }
 

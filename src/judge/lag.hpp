@@ -26,12 +26,12 @@ void UpdateClock(PrimaryClock& clock, const HostVerdict& primary, const std::str
 
 // Whether the primary's newest report still stands, from the point of view of one standby.
 enum class PrimaryVoice : std::uint8_t {
-  kHeard,   // it is up; or suspect, while the standby streams from somewhere
+  kHeard,   // its last probe was a good one; or not, while the standby streams from somewhere
   kSilent,  // there may be newer WAL that nobody has told us of
 };
 
 // How far a standby is behind. Unknown in both parts when it cannot be compared with the clock
-// (foreign, another timeline, no position known, no report); as it was while the host is suspect.
+// (foreign, another timeline, no position known, no report); as it was while its probes fail.
 Lag StandbyLag(const HostVerdict& host, const PrimaryClock& clock, PrimaryVoice voice, MonoUs now);
 
 // Sets lag, sync_by_time and sync_by_bytes of every host.

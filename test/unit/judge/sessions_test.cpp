@@ -95,6 +95,54 @@ TEST_F(Sessions, WhoRejectsAQueryHasLetUsIn) {
   EXPECT_EQ(host().takes_sessions, true);
 }
 
+// A primary and a standby that follows it. What is suspect for its new sessions alone goes on
+// telling how far it is.
+class LagOfSessions : public testing::Test {
+ protected:
+  LagOfSessions() {
+    scene.Answers(0, Primary(1, 1000), 1000);
+    scene.Answers(1, Standby(1, 1000), 1010);
+  }
+  void TakesNoSessions(std::size_t host) {
+    RecordTrial(scene[host], Try(Outcome::kTimeout, 1500), scene.limits);
+    scene.Judge(1500);
+    ASSERT_EQ(scene[host].liveness, Liveness::kSuspect);
+  }
+  Scene scene{2};
+};
+
+TEST_F(LagOfSessions, OfAStandbyThatTakesNoneGrowsAndShrinks) {
+  ASSERT_EQ(scene[1].lag.bytes, 0u);
+  TakesNoSessions(1);
+  for (int i = 2; i <= 60; ++i) {
+    scene.Answers(0, Primary(1, Lsn{1000000} * i), 1000 * i);
+    scene.Answers(1, Standby(1, 1000), 1000 * i + 500);
+  }
+  EXPECT_EQ(scene[1].lag.bytes, Lsn{1000000} * 60 - 1000);
+  EXPECT_GE(scene[1].lag.ms, 58000u);
+  EXPECT_FALSE(scene[1].sync_by_time);
+  EXPECT_FALSE(scene[1].sync_by_bytes);
+  scene.Answers(1, Standby(1, Lsn{1000000} * 60), 60700);
+  EXPECT_EQ(scene[1].lag.bytes, 0u);
+  EXPECT_EQ(scene[1].lag.ms, 0u);
+}
+
+TEST_F(LagOfSessions, OfAStandbyWhoseProbesFailIsKept) {
+  TakesNoSessions(1);
+  scene.Fails(1, 2000, Outcome::kTimeout);
+  scene.Answers(0, Primary(1, 9000000), 2100);
+  EXPECT_EQ(scene[1].lag.bytes, 0u);
+}
+
+TEST_F(LagOfSessions, BehindAPrimaryThatTakesNoneIsWhatItTells) {
+  TakesNoSessions(0);
+  for (int i = 2; i <= 60; ++i) {
+    scene.Answers(0, Primary(1, 1000), 1000 * i);
+    scene.Answers(1, Standby(1, 1000), 1000 * i + 900);
+    ASSERT_EQ(scene[1].lag.ms, 0u) << i;
+  }
+}
+
 TEST(SessionTurns, AreWithinTenSecondsSpreadAndBounded) {
   for (std::size_t i = 0; i < 3; ++i) {
     EXPECT_GT(SessionTurn(i, 3, Ms(100000)), Ms(91000) - 1);
