@@ -3,7 +3,8 @@
 //
 // The rule behind the columns: a host that answers now, or did so a moment ago (up, suspect), is
 // described in full; of one that does not (down, or unknown so far) only what stays true is kept,
-// which is who it is and what was last known of its identity. Old lag is worse than none.
+// which is who it is and what was last known of its identity. Old lag is worse than none. A server
+// that is full, and says so, runs: it keeps its role, but what it told of itself grows old.
 #include "publish/build_snapshot.hpp"
 
 #include <algorithm>
@@ -219,7 +220,7 @@ void FillInside(const HostVerdict& verdict, const Facts& facts, PgstHost& host) 
 }
 
 PgstHost MakeHost(const HostEntry& entry, const HostVerdict& verdict, bool chosen_primary,
-                  const LocalNode& local, const Moment& moment) {
+                  const Limits& limits, const LocalNode& local, const Moment& moment) {
   PgstHost host{};
   FillIdentity(entry, host);
   FillVotes(verdict, host);
@@ -230,8 +231,10 @@ PgstHost MakeHost(const HostEntry& entry, const HostVerdict& verdict, bool chose
   FillLastSeen(verdict, *verdict.facts, local, host);
   if (!IsLive(verdict)) return host;
   host.role = RoleOf(verdict.role);
-  FillPosition(verdict, *verdict.facts, host);
-  FillInside(verdict, *verdict.facts, host);
+  if (!IsOutOfDate(verdict, limits, moment.mono)) {
+    FillPosition(verdict, *verdict.facts, host);
+    FillInside(verdict, *verdict.facts, host);
+  }
   FillStanding(verdict, host);
   if (chosen_primary) {
     FillChosenPrimary(host);
@@ -299,12 +302,13 @@ void FillHistory(const ClusterVerdict& cluster, PgstSnapshot& out) {
 }
 
 // Who streams from this very server. Of a server that does not answer itself nothing is claimed.
-void FillSenders(const ClusterVerdict& cluster, PgstSnapshot& out) {
+void FillSenders(const ClusterVerdict& cluster, const Limits& limits, MonoUs now,
+                 PgstSnapshot& out) {
   out.sender_count = 0;
   std::fill(std::begin(out.senders), std::end(out.senders), PgstSender{});
   for (std::size_t i = 0; i < out.host_count; ++i) {
     const HostVerdict& verdict = cluster.hosts[i];
-    if (out.hosts[i].self == 0 || !IsLive(verdict)) continue;
+    if (out.hosts[i].self == 0 || !IsLive(verdict) || IsOutOfDate(verdict, limits, now)) continue;
     for (const Sender& sender : verdict.facts->senders) {
       if (out.sender_count == PGST_MAX_SENDERS) return;
       PgstSender& to = out.senders[out.sender_count++];
@@ -345,8 +349,8 @@ void BuildSnapshot(const ClusterVerdict& cluster, const std::vector<HostEntry>& 
   out.incumbent_timeline = cluster.incumbent ? cluster.incumbent->timeline : 0;
   PgstHost* const hosts = out.hosts;
   for (std::size_t i = 0; i < count; ++i) {
-    hosts[i] = MakeHost(entries[i], cluster.hosts[i], cluster.ready && cluster.primary == i, local,
-                        moment);
+    hosts[i] = MakeHost(entries[i], cluster.hosts[i], cluster.ready && cluster.primary == i, limits,
+                        local, moment);
     if (i < local.orders.size()) FillOrder(local.orders[i], hosts[i]);
     if (hosts[i].primary != 0) out.primary = static_cast<std::int32_t>(i);
     if (cluster.incumbent && cluster.incumbent->name == entries[i].name) {
@@ -354,7 +358,7 @@ void BuildSnapshot(const ClusterVerdict& cluster, const std::vector<HostEntry>& 
     }
   }
   FillHistory(cluster, out);
-  FillSenders(cluster, out);
+  FillSenders(cluster, limits, now, out);
 }
 
 Locality DcLocality(const std::string& local_dc, const std::vector<HostEntry>& entries) {

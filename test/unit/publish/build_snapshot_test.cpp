@@ -174,6 +174,38 @@ TEST(BuildSnapshot, StandbyThatIsUpOrSuspectIsDescribedInFull) {
   }
 }
 
+// Full for hours, say: that is an answer, but where it stands and who streams from it was told
+// before.
+TEST(BuildSnapshot, HostThatLivesAndTellsNothingKeepsItsRoleAndNothingThatAges) {
+  HostVerdict standby = Standby(Liveness::kSuspect);
+  standby.last_success = kNow - StaleAfter(Limits()) - 1;
+  standby.last_sign = kNow;
+  standby.last_outcome = Outcome::kFull;
+  const PgstHost host = BuildOne(standby);
+  EXPECT_EQ(host.state, PGST_STATE_SUSPECT);
+  EXPECT_EQ(host.role, PGST_ROLE_STANDBY);
+  EXPECT_EQ(host.timeline, 4u);
+  EXPECT_EQ(host.has_lsn, 0);
+  EXPECT_EQ(host.lsn, 0u);
+  EXPECT_EQ(host.has_streaming, 0);
+  EXPECT_EQ(host.has_replay_paused, 0);
+  EXPECT_EQ(host.has_read_only, 0);
+  standby.last_success = kNow - StaleAfter(Limits());
+  EXPECT_EQ(BuildOne(standby).has_lsn, 1) << "as long as it is young enough to be believed";
+
+  HostVerdict primary = Primary(Liveness::kSuspect);
+  primary.last_success = kNow - StaleAfter(Limits()) - 1;
+  primary.facts->senders = {Sender()};
+  Input input = Cluster({primary});
+  input.local.own = RunOf(*primary.facts);
+  const SnapshotStorage storage = Build(input);
+  EXPECT_EQ(storage.get().primary, 0) << "it is the primary all the same";
+  EXPECT_EQ(storage.get().hosts[0].has_lsn, 0);
+  EXPECT_EQ(storage.get().sender_count, 0u);
+  input.cluster.hosts[0].last_success = kNow;
+  EXPECT_EQ(Build(input).get().sender_count, 1u);
+}
+
 TEST(BuildSnapshot, HostThatIsDownKeepsItsIdentityAndNothingThatAges) {
   HostVerdict verdict = Standby(Liveness::kDown);  // as if nobody had cleared anything
   verdict.fails = 3;
