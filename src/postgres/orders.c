@@ -216,30 +216,53 @@ read_file(const char *name, struct stat *file, int *error)
 	return NULL;
 }
 
+/* What the first line of a file tells. */
+typedef struct Head
+{
+	unsigned long long inode;
+	unsigned int place;
+	unsigned int volume; /* 0: not told */
+	unsigned int crc;
+	int length;
+} Head;
+
+/*
+ * Version 1 did not tell the volume. Whoever takes a server out of service in order to
+ * update pg_status on it, and starts it with the new one, has a file of the old one.
+ */
+static bool
+read_head(const char *text, Head *head)
+{
+	memset(head, 0, sizeof(*head));
+	/* NOLINTBEGIN(cert-err34-c): a number that does not fit is not the one expected */
+	if (sscanf(text, "pg_status orders 2 %llu %8X %8X %8X%n", &head->inode, &head->place,
+			   &head->volume, &head->crc, &head->length) == 4)
+		return text[head->length] == '\n';
+	head->volume = 0;
+	if (sscanf(text, "pg_status orders 1 %llu %8X %8X%n", &head->inode, &head->place,
+			   &head->crc, &head->length) == 3)
+		return text[head->length] == '\n';
+	/* NOLINTEND(cert-err34-c) */
+	return false;
+}
+
 /* The lines below the head; NULL, with the reason, when the head is none or not of them.
  */
 static const char *
 check_head(const char *text, const struct stat *file, const char **why)
 {
-	unsigned long long inode;
-	unsigned int place;
-	unsigned int volume;
-	unsigned int crc;
-	int length = 0;
+	Head head;
 
-	/* NOLINTNEXTLINE(cert-err34-c): a number that does not fit is not the one expected */
-	if (sscanf(text, "pg_status orders 2 %llu %8X %8X %8X%n", &inode, &place, &volume,
-			   &crc, &length) != 4 ||
-		text[length] != '\n')
+	if (!read_head(text, &head))
 		*why = "It does not begin as such a file does.";
-	else if (inode != (unsigned long long) file->st_ino ||
-			 (place != checksum_of_place() &&
-			  (volume == 0 || volume != checksum_of_volume(file->st_dev))))
+	else if (head.inode != (unsigned long long) file->st_ino ||
+			 (head.place != checksum_of_place() &&
+			  (head.volume == 0 || head.volume != checksum_of_volume(file->st_dev))))
 		*why = COPIED;
-	else if (crc != checksum(text + length + 1))
+	else if (head.crc != checksum(text + head.length + 1))
 		*why = "Its checksum is wrong.";
 	else
-		return text + length + 1;
+		return text + head.length + 1;
 	return NULL;
 }
 

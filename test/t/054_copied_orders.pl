@@ -49,6 +49,25 @@ is($word, 'MAINT', 'after a restart it is still out');
 is(scalar(() = $log =~ /LOG:  pg_status: host "\S+" is out of service, as was ordered before the start: new disk/g), 1,
     'one line of the log says so, and why');
 
+# The library before this one did not tell the volume: $change is made to the head, in place.
+sub change_head {
+    my ($change) = @_;
+    open my $file, '+<', $kept or die $!;
+    my $text = do { local $/; <$file> };
+    $text =~ s/^pg_status orders 2 (\d+) (\w+) \w+ (\w+)$/pg_status orders 1 $1 $2 $3/m or die $text;
+    $change->($text);
+    seek $file, 0, 0;
+    truncate $file, 0;
+    print {$file} $text;
+    close $file or die $!;
+    return;
+}
+stop();
+change_head(sub { });
+is((start_again())[0], 'MAINT', 'what an older library has kept counts for the newer one');
+sql($node, q{SELECT pg_status_attach_node('} . name_of($node) . q{')});
+take_out();
+
 stop();
 rename $dir, "$dir.moved" or die $!;
 symlink "$dir.moved", $dir or die $!;
@@ -62,6 +81,11 @@ system_or_bail('cp', '-a', $dir, "$dir.copy");
 rename $dir, "$dir.old" or die $!;
 rename "$dir.copy", $dir or die $!;
 is_in_service('a copy of the stopped server in the same place');
+
+take_out();
+stop();
+change_head(sub { $_[0] =~ s/^(pg_status orders 1 \d+) \w+/$1 00000000/ });
+is_in_service('a file of an older library that is of another place');
 
 take_out();
 stop();
