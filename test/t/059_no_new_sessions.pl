@@ -71,6 +71,25 @@ subtest 'the postmaster of the primary is frozen' => sub {
     is(code($primary, '/readiness'), 200, 'ready again');
 };
 
+# (what it tells in the session there is, is of now)
+subtest 'the postmaster of a standby is frozen, and its replay' => sub {
+    sql($_, 'SELECT 1') foreach @nodes;
+    my $pid = postmaster_pid($standby1);
+    kill 'STOP', $pid or die "kill: $!";
+    my $was = wait_row($primary, $standby1, 'suspect',
+        sub { $_[0]{state} eq 'suspect' && $_[0]{last_error} =~ /^takes no new sessions/ });
+    cmp_ok($was->{lag_bytes}, '<', 1_000_000, 'it is not behind when that is found out');
+    sql($standby1, 'SELECT pg_wal_replay_pause()');
+    sql($primary, q{SELECT pg_logical_emit_message(false, 'test', repeat('x', 5000000))});
+    my $behind = wait_row($primary, $standby1, 'behind', sub { ($_[0]{lag_bytes} // 0) > 4_000_000 });
+    is($behind->{sync_by_bytes}, 0, 'it is not in sync');
+    like((check($primary, '/metrics'))[1], qr/^pg_status_host_lag_bytes\{host="\Q@{[name_of($standby1)]}\E"\} [45]\d{6}$/m, 'a metric');
+    sql($standby1, 'SELECT pg_wal_replay_resume()');
+    wait_row($primary, $standby1, 'not behind', sub { defined $_[0]{lag_bytes} && $_[0]{lag_bytes} < 1_000_000 });
+    kill 'CONT', $pid;
+    wait_row($primary, $standby1, 'up again', sub { is_up($_[0]) && $_[0]{takes_sessions} });
+};
+
 subtest 'a slow login' => sub {
     configure($standby1, pre_auth_delay => '2s');
     $standby1->reload;
@@ -91,7 +110,8 @@ subtest 'the role may log in no more' => sub {
     my $row = row($primary, $primary);
     like($row->{last_error}, qr/role "monitor" is not permitted to log in/, 'because: ' . $row->{last_error});
     is($row->{takes_sessions}, 0, 'it takes no sessions of ours');
-    wait_row($_, $primary, 'down', \&is_down) foreach @nodes;
+    # (each that goes down is news, and makes the others be asked more often for a while)
+    foreach my $of (@nodes) { wait_row($_, $of, 'down', \&is_down) foreach @nodes }
 
     # at its poll_interval of 200 ms each of the three nodes would make a hundred
     my $offset = log_offset($primary);
