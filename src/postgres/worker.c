@@ -93,13 +93,21 @@ pgst_poller_has_place(void)
 	return poller_has_place;
 }
 
-/* PostgreSQL says that there are too many, and goes on without. */
+/*
+ * PostgreSQL says that there are too many, and goes on without. Only a postmaster has
+ * places: a single-user server (as pg_rewind runs one) starts no workers, and from 17 on
+ * does not list them either.
+ */
 static void
 check_places(void)
 {
-	bool listener = is_registered("pgst_listener_main");
-	bool promotion = is_registered("pgst_promotion_main");
+	bool listener;
+	bool promotion;
 
+	if (!IsPostmasterEnvironment || IsUnderPostmaster)
+		return;
+	listener = is_registered("pgst_listener_main");
+	promotion = is_registered("pgst_promotion_main");
 	poller_has_place = is_registered("pgst_poller_main");
 	if (listener && poller_has_place && promotion)
 		return;

@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 use FindBin;
+use IPC::Run;
 use lib $FindBin::RealBin;
 use PgStatus;
 use PostgreSQL::Test::Cluster;
@@ -27,6 +28,13 @@ is(raw_status($none),                          'refused', 'no port is open');
 is(sql($none, 'SELECT pg_status_live()'),      'f',       'SQL says that it does not live');
 is(sql($none, 'SELECT pg_status_master() IS NULL'), 't', '... and names nobody');
 $none->stop;
+
+# pg_rewind runs a server like this one; it has no workers, whatever is set
+my $select = "SELECT 'it ran'\n";
+my $ran = IPC::Run::run([ 'postgres', '--single', '-D', $none->data_dir, 'template1' ], '<', \$select, '>&', \my $said);
+ok($ran, 'a single-user server runs');
+like($said, qr/it ran/, '... and does what it is told');
+unlike($said, qr/pg_status: max_worker_processes/, '... without a word of pg_status about workers');
 
 my $one = start_with(2);
 like(log_text($one, 0), qr/DETAIL:  No host is checked.*pg_status\.fence does nothing/, 'one place: what is missing');
