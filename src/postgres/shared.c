@@ -498,7 +498,10 @@ pgst_remember_history(TimeLineID timeline, const PgstHistory *history)
 	SharedHistory *kept = &shared->history;
 	int64 now = pgst_monotonic_us();
 
-	LWLockAcquire(history_lock, LW_EXCLUSIVE);
+	/* Sessions that overlap could keep us waiting for ever. Whoever is next reads the file
+	 * once more. */
+	if (!LWLockConditionalAcquire(history_lock, LW_EXCLUSIVE))
+		return;
 	/* somebody else may have found what we looked for in vain */
 	if (history != NULL || kept->timeline != timeline || !kept->known)
 	{

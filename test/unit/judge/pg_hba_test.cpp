@@ -20,6 +20,16 @@ TEST(PgHba, TheMissingLineIsMadeOfTheComplaint) {
        "\"postgres\", no encryption",
        "host postgres monitor 127.0.0.1/32 scram-sha-256"},
       {"FATAL:  kein pg_hba.conf-Eintrag für Host »10.0.0.2«", ""},
+      {"FATAL:  kein pg_hba.conf-Eintrag für Host »10.0.0.2«, Benutzer »m«, Datenbank »p«, keine "
+       "Verschlüsselung",
+       "host p m 10.0.0.2/32 scram-sha-256"},
+      {"no hay una línea en pg_hba.conf para «10.0.0.2», usuario «m», base de datos «p», sin "
+       "cifrado",
+       "host p m 10.0.0.2/32 scram-sha-256"},
+      {"aucune entrée dans pg_hba.conf pour l'hôte « 10.0.0.2 », utilisateur « m », base de "
+       "données « p », aucun chiffrement",
+       "host p m 10.0.0.2/32 scram-sha-256"},
+      {"kein pg_hba.conf-Eintrag für Host »10.0.0.2«, Benutzer »m«, Datenbank »p", ""},
       {"pg_hba.conf rejects connection for host \"2001:db8::1\", user \"m\", database \"p\"",
        "host p m 2001:db8::1/128 scram-sha-256"},
       {"no pg_hba.conf entry for host \"[local]\", user \"m\", database \"p\"",
