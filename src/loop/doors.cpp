@@ -196,13 +196,13 @@ void Doors::Open(Door& door) {
   door.fd = fd;
   door.open_number = door.wanted_number;
   uv_timer_stop(door.retry.get());
+  if (!paused_ && !Watch(door)) return;
   door.last_error = 0;
   door.retry_after_us = 0;
   logger_({LogLine::Level::kInfo,
            fmt::format("{} is open on {}", kPortNames[static_cast<std::size_t>(door.port)],
                        PlaceText(door.address, door.open_number)),
            "", ""});
-  if (!paused_) Watch(door);
 }
 
 void Doors::OpenFailed(Door& door, int error) {
@@ -239,7 +239,8 @@ void Doors::Close(Door& door) {
   door.open_number = 0;
 }
 
-void Doors::Watch(Door& door) {
+// False when it cannot be watched: it is closed then, and tried again.
+bool Doors::Watch(Door& door) {
   door.watch = loop_.NewPoll(door.fd, &door);
   const auto on_knock = [](uv_poll_t* handle, int status, int /*ready*/) {
     auto* knocked = static_cast<Door*>(handle->data);
@@ -249,12 +250,12 @@ void Doors::Watch(Door& door) {
       if (status < 0 && knocked->watch) knocked->doors.Watch(*knocked);
     });
   };
-  if (!door.watch || !loop_.Watch(door.watch.get(), UV_READABLE, on_knock)) {
-    // An open port that nobody listens to would let clients wait for ever.
-    const int error = errno;
-    Close(door);
-    OpenFailed(door, error);
-  }
+  if (door.watch && loop_.Watch(door.watch.get(), UV_READABLE, on_knock)) return true;
+  // An open port that nobody listens to would let clients wait for ever.
+  const int error = errno;
+  Close(door);
+  OpenFailed(door, error);
+  return false;
 }
 
 bool Doors::AcceptOne(Door& door, MonoUs now) {

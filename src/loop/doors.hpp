@@ -68,7 +68,7 @@ class Doors {
   void Open(Door& door);
   void OpenFailed(Door& door, int error);
   void Close(Door& door);
-  void Watch(Door& door);
+  bool Watch(Door& door);
   void Resume();
   // Hands on one visitor that waits; false when there is none, or none can be accepted now.
   bool AcceptOne(Door& door, MonoUs now);

@@ -107,7 +107,9 @@ bool EventLoop::Watch(uv_poll_t* poll, int events, uv_poll_cb callback) {
   epoll_event nothing_yet{};
   nothing_yet.data.fd = fd;
   if (epoll_ctl(uv_backend_fd(&loop_), EPOLL_CTL_ADD, fd, &nothing_yet) != 0 && errno != EEXIST) {
-    uv_poll_stop(poll);
+    const int error = errno;
+    uv_poll_stop(poll);  // asks the kernel, too, and has no luck either
+    errno = error;
     return false;
   }
 #endif

@@ -56,8 +56,8 @@ class EventLoop {
   // gets no memory, it ends the process. Throws std::bad_alloc.
   void Reserve(std::size_t descriptors);
 
-  // Starts the watcher, anew if it was started before. False when the kernel does not take it; the
-  // watcher is to be given up then.
+  // Starts the watcher, anew if it was started before. False, with errno, when the kernel does not
+  // take it; the watcher is to be given up then.
   [[nodiscard]] bool Watch(uv_poll_t* poll, int events, uv_poll_cb callback);
 
   // The wrapper for every callback's body. Out of memory is kept and thrown from Run(), outside

@@ -3,14 +3,17 @@
 #include "loop/event_loop.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <functional>
 #include <new>
 #include <utility>
 
+#include "loop/owned_fd.hpp"
 #include "loop/scene.hpp"
 
 namespace pg_status {
@@ -167,6 +170,22 @@ TEST_F(EventLoopTest, AWatcherThatTheKernelRefusesIsToldOfAndTheLoopGoesOn) {
   ASSERT_TRUE(watch);
   ASSERT_TRUE(loop.Watch(watch.get(), UV_WRITABLE, OnPoll));
   EXPECT_TRUE(RunUntil({&running}, [&] { return fired > 0; }));
+}
+
+// (two that watch each other: what the kernel says of that differs from what it says of a watch
+// that is not there)
+TEST_F(EventLoopTest, WhyTheKernelRefusesAWatcherIsKept) {
+  const OwnedFd other(epoll_create1(EPOLL_CLOEXEC));
+  ASSERT_GE(other.get(), 0);
+  epoll_event event{};
+  ASSERT_EQ(epoll_ctl(other.get(), EPOLL_CTL_ADD, loop.fd(), &event), 0);
+  What never = [] { ADD_FAILURE(); };
+  const PollHandle refused = loop.NewPoll(ends[0], &never);
+  ASSERT_TRUE(refused);
+  ASSERT_EQ(dup2(other.get(), ends[0]), ends[0]);
+  errno = 0;
+  EXPECT_FALSE(loop.Watch(refused.get(), UV_READABLE, OnPoll));
+  EXPECT_EQ(errno, ELOOP);
 }
 
 TEST_F(EventLoopTest, WhatCannotBeWatchedIsNoWatcher) {
