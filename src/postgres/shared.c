@@ -498,8 +498,8 @@ pgst_remember_history(TimeLineID timeline, const PgstHistory *history)
 	SharedHistory *kept = &shared->history;
 	int64 now = pgst_monotonic_us();
 
-	/* Sessions that overlap could keep us waiting for ever. Whoever is next reads the file
-	 * once more. */
+	/* Sessions that overlap could keep us waiting for ever. Whoever is next reads the
+	 * file once more. */
 	if (!LWLockConditionalAcquire(history_lock, LW_EXCLUSIVE))
 		return;
 	/* somebody else may have found what we looked for in vain */
