@@ -7,6 +7,7 @@ use lib $FindBin::RealBin;
 use PgStatus;
 use PgStatus::Http;
 use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -123,6 +124,33 @@ subtest 'the role may log in no more' => sub {
     sql($_, 'SELECT pg_status_poll_now()') foreach @nodes;
     my $back = seconds_to('all to be up', sub { foreach (@nodes) { return 0 unless is_up(row($_, $primary)) } return 1 });
     cmp_ok($back, '<', 20, sprintf 'asked to, they notice at once that it may again: %.2f s', $back);
+};
+
+# PostgreSQL tells a client no more than that the password is wrong.
+subtest 'the password has expired' => sub {
+    my $passfile = PostgreSQL::Test::Utils::tempdir() . '/passfile';
+    open my $file, '>', $passfile or die "$passfile: $!";
+    print {$file} "*:*:*:monitor:secret\n";
+    close $file or die "$passfile: $!";
+    chmod 0600, $passfile or die "$passfile: $!";
+    sql($primary, q{ALTER ROLE monitor PASSWORD 'secret'});
+    wait_caught_up($primary, $standby1, $standby2);
+    my $hba = $primary->data_dir . '/pg_hba.conf';
+    my $was = slurp($hba);
+    open $file, '>', $hba or die "$hba: $!";
+    print {$file} "host all monitor 127.0.0.1/32 scram-sha-256\n$was";
+    close $file or die "$hba: $!";
+    $primary->reload;
+    set_conf($_, 'pg_status.conninfo' => "dbname=postgres user=monitor passfile=$passfile") foreach @nodes;
+    wait_row($_, $primary, 'up with a password', sub { is_up($_[0]) && $_[0]{takes_sessions} }) foreach @nodes;
+
+    sql($primary, q{ALTER ROLE monitor VALID UNTIL '2020-01-01'});
+    my $took = seconds_to('the primary to be down', sub { is_down(row($primary, $primary)) });
+    cmp_ok($took, '<', 45, sprintf 'down after %.1f s, not after conn_max_age', $took);
+    like(row($primary, $primary)->{last_error}, qr/password authentication failed for user "monitor"/, 'because of the password');
+    sql($primary, q{ALTER ROLE monitor VALID UNTIL 'infinity'});
+    sql($_, 'SELECT pg_status_poll_now()') foreach @nodes;
+    wait_row($_, $primary, 'up again', sub { is_up($_[0]) && $_[0]{takes_sessions} }) foreach @nodes;
 };
 
 sub slurp { open my $file, '<', $_[0] or die "$_[0]: $!"; local $/; return scalar <$file> }
