@@ -29,6 +29,7 @@
 #include "miscadmin.h"
 #include "port/pg_crc32c.h"
 #include "storage/fd.h"
+#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "node_state.h"
