@@ -1,8 +1,9 @@
 # test/chroot.sh: a Debian of another release in a folder, and programs that run in it. Sourced by bash; it knows
 # nothing of PostgreSQL's versions or of tests. Only root can do this.
 #
-# What runs in there has mounts, processes and System V memory of its own (namespaces): when it ends, or when whoever
-# waits for it is killed, they are gone with it. The network is the host's, or one of its own that has only loopback.
+# What runs in there has mounts, processes, terminals and System V memory of its own (namespaces): when it ends, or when
+# whoever waits for it is killed, they are gone with it. The network is the host's, or one of its own that has only
+# loopback.
 
 ensure_debootstrap() {
     command -v debootstrap >/dev/null || { apt-get -qq update && apt-get -qq -y install debootstrap; } >/dev/null
@@ -51,7 +52,8 @@ in_chroot() {
     local environment=(PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive)
     cp -L /etc/resolv.conf "$1/etc/resolv.conf" &&
         unshare --mount --ipc --pid --fork --kill-child ${offline:+--net} bash -c '
-            mount -t proc proc "$0/proc" && mount -t tmpfs -o mode=1777 tmpfs "$0/dev/shm" || exit
+            mount -t proc proc "$0/proc" && mount -t tmpfs -o mode=1777 tmpfs "$0/dev/shm" &&
+                mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts "$0/dev/pts" || exit
             [ -z "$1" ] || ip link set lo up || exit
             shift && exec chroot "$0" env -i "$@"
         ' "$1" "${offline:-}" "${environment[@]}" "${@:2}" </dev/null
