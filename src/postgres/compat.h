@@ -85,6 +85,11 @@
 #define PGST_RECEIVER_STREAMS_EARLY true
 #endif
 
+/* 19: what is known of a WAL receiver may be shown before it is connected, its slot then
+ * without the rest */
+#define pgst_receiver_is_connected(receiver)                                             \
+	((receiver)->ready_to_display && (receiver)->sender_host[0] != '\0')
+
 /* 14: pausing became a state with a request before it */
 #if PG_VERSION_NUM >= 140000
 #define pgst_replay_paused() (GetRecoveryPauseState() != RECOVERY_NOT_PAUSED)

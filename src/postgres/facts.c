@@ -108,7 +108,7 @@ copy_connection(Connection *connection)
 {
 	memset(connection, 0, sizeof(*connection));
 	SpinLockAcquire(&WalRcv->mutex);
-	if (WalRcv->pid != 0 && WalRcv->ready_to_display)
+	if (WalRcv->pid != 0 && pgst_receiver_is_connected(WalRcv))
 	{
 		memcpy(connection->host, WalRcv->sender_host, sizeof(connection->host));
 		connection->port = WalRcv->sender_port;

@@ -151,7 +151,7 @@ pgst_receiver_state(void)
 	SpinLockAcquire(&WalRcv->mutex);
 	state = WalRcv->walRcvState;
 	progress.pid = WalRcv->pid;
-	progress.connected = WalRcv->ready_to_display;
+	progress.connected = pgst_receiver_is_connected(WalRcv);
 	progress.heard = has_heard(WalRcv);
 	SpinLockRelease(&WalRcv->mutex);
 
