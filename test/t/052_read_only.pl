@@ -20,12 +20,18 @@ sub libpq_takes {
     return query_at($place, 'SELECT 1') eq '1' ? 200 : 503;
 }
 
+# (that of PostgreSQL 13 knows read-write only, and says so before it connects)
+my $knows_primary = `psql -d 'host=127.0.0.1 port=1 target_session_attrs=primary' 2>&1` !~ /target_session_attrs/;
+
 # As libpq has it, on both kinds of nodes.
 sub agrees {
     my ($when) = @_;
     foreach my $node ($primary, $standby) {
         is(code($node, '/read-write'), libpq_takes($node, 'read-write'), "$when: /read-write, " . $node->name);
-        is(code($node, '/primary'), libpq_takes($node, 'primary'), "$when: /primary, " . $node->name);
+      SKIP: {
+            skip "this libpq knows no target_session_attrs=primary: $when, " . $node->name, 1 unless $knows_primary;
+            is(code($node, '/primary'), libpq_takes($node, 'primary'), "$when: /primary, " . $node->name);
+        }
     }
     return;
 }

@@ -19,7 +19,7 @@ open my $file, '>', $hba or die "$hba: $!";
 print $file "host all expiring 127.0.0.1/32 scram-sha-256\n$known";
 close $file or die "$hba: $!";
 $primary->start;
-$primary->safe_psql('postgres', q(SET password_encryption = 'scram-sha-256'; CREATE ROLE monitor LOGIN IN ROLE pg_monitor));
+$primary->safe_psql('postgres', 'CREATE ROLE monitor LOGIN IN ROLE pg_monitor');
 $primary->backup('base');
 init_standby($standby, $primary);
 $standby->start;
@@ -39,7 +39,9 @@ sub new_observer {
 }
 
 subtest 'a password that expires' => sub {
-    sql($primary, q(DO $$ BEGIN EXECUTE format('CREATE ROLE expiring LOGIN PASSWORD ''secret'' VALID UNTIL %L',
+    sql($primary, q(DO $$ BEGIN
+        PERFORM set_config('password_encryption', 'scram-sha-256', true);
+        EXECUTE format('CREATE ROLE expiring LOGIN PASSWORD ''secret'' VALID UNTIL %L',
         now() + interval '60 hours'); END $$));
     wait_caught_up($primary, $standby, $cascade);
     my $passfile = PostgreSQL::Test::Utils::tempdir() . '/passfile';
