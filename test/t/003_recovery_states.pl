@@ -85,7 +85,8 @@ subtest 'a standby that accepts no sessions' => sub {
 subtest 'promotion' => sub {
     my $standby = init_standby(new_node('standby'), $primary);
     $standby->start;
-    is(raw_status($standby), 'STANDBY', 'STANDBY before');
+    my ($words) = words_until($standby, 'a standby', sub { $_[0] =~ /^[A-Z]/ });
+    is_deeply([ grep { $_ ne 'refused' } @$words ], ['STANDBY'], 'STANDBY before, from its first answer on');
     my $session = session($standby);
     my (%early, @late);
     my $start = time;
