@@ -8,15 +8,19 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <new>
 #include <optional>
 #include <system_error>
 
 #include "base/number.hpp"
+#include "probe/session_settings.hpp"
 
 namespace pg_status {
 namespace {
@@ -109,6 +113,19 @@ Outcome OutcomeOfRefusal(std::string_view sqlstate) {
   return Outcome::kRejected;
 }
 
+// Whether the startup packet may be why we were not let in: a pooler takes few parameters, and a
+// server none that it does not know.
+bool IsAboutParameters(std::string_view sqlstate) {
+  constexpr std::string_view kStates[] = {"08P01", "0A000", "22023", "42601", "42602", "42704"};
+  return std::find(std::begin(kStates), std::end(kStates), sqlstate) != std::end(kStates);
+}
+
+// Asked a second time without our own part of `options`, what a pooler still refuses is written in
+// pg_status.conninfo.
+constexpr std::string_view kWayOut =
+    " (take it out of pg_status.conninfo, or have the pooler pass over it: PgBouncer's "
+    "ignore_startup_parameters)";
+
 // libpq tells why a connection failed in words only. What matters to us is whether nothing listens
 // there (the words are the operating system's own) and whether a server has answered (it gives a
 // SQLSTATE, or at least begins with FATAL).
@@ -117,9 +134,13 @@ Outcome OutcomeOfRefusal(std::string_view sqlstate) {
 // tells more than the silence of the others.
 LinkFailure ConnectFailure(std::string_view message) {
   if (const std::optional<Refusal> refusal = FindRefusal(message)) {
-    const std::string severity(refusal->severity.substr(0, kMaxSeverityBytes));
-    return {OutcomeOfRefusal(refusal->sqlstate),
-            FirstLine(severity + ":  " + FirstLine(refusal->text))};
+    std::string text(refusal->severity.substr(0, kMaxSeverityBytes));
+    text.append(":  ").append(FirstLine(refusal->text));
+    if (refusal->sqlstate == "08P01" && text.find("startup parameter") != std::string::npos) {
+      text.resize(std::min(text.size(), kMaxErrorBytes - kWayOut.size()));
+      text.append(kWayOut);
+    }
+    return {OutcomeOfRefusal(refusal->sqlstate), FirstLine(text)};
   }
   const std::size_t fatal = message.find("FATAL:");
   if (fatal != std::string_view::npos) {
@@ -143,18 +164,24 @@ Outcome OutcomeOfError(const PGresult* error) {
   const char* severity = PQresultErrorField(error, PG_DIAG_SEVERITY_NONLOCALIZED);
   const auto is = [state](const char* other) { return std::strcmp(state, other) == 0; };
   if (state == nullptr || is("57P02")) return Outcome::kClosed;
-  if (is("57P01") || is("57P05")) return Outcome::kTerminated;
+  if (is("57P01") || is("57P05") || is("25P03") || is("25P04")) return Outcome::kTerminated;
   const bool session_goes_on = severity != nullptr && std::strcmp(severity, "ERROR") == 0;
   if (is("40001")) return session_goes_on ? Outcome::kCancelled : Outcome::kTerminated;
   if ((is("57014") || is("40P01")) && session_goes_on) return Outcome::kCancelled;
   return Outcome::kRejected;
 }
 
+// The server knows why, and the session goes on.
+bool IsError(const PGresult* error) {
+  const char* severity = PQresultErrorField(error, PG_DIAG_SEVERITY_NONLOCALIZED);
+  return PQresultErrorField(error, PG_DIAG_SQLSTATE) != nullptr && severity != nullptr &&
+         std::strcmp(severity, "ERROR") == 0;
+}
+
 // The question names a table, a column or a function that is not there.
 bool IsOfAbsence(const PGresult* error) {
+  if (!IsError(error)) return false;
   const char* state = PQresultErrorField(error, PG_DIAG_SQLSTATE);
-  const char* severity = PQresultErrorField(error, PG_DIAG_SEVERITY_NONLOCALIZED);
-  if (state == nullptr || severity == nullptr || std::strcmp(severity, "ERROR") != 0) return false;
   const auto is = [state](const char* other) { return std::strcmp(state, other) == 0; };
   return is("42P01") || is("42703") || is("42883");
 }
@@ -203,11 +230,16 @@ class LibpqLink : public Link {
   void Prepare() override;
   bool StillThere() override;
   void Close() override;
-  std::unique_ptr<Link> Another() const override { return MakeLibpqLink(options_); }
+  std::unique_ptr<Link> Another() const override {
+    auto another = std::make_unique<LibpqLink>(options_);
+    another->without_ours_ = without_ours_;
+    another->known_version_ = known_version_;
+    return another;
+  }
   bool HoldsSession() const override;
 
   bool is_open() const override { return connection_ != nullptr; }
-  int session() const override;
+  std::string session() const override;
   int socket() const override { return connection_ ? PQsocket(connection_.get()) : -1; }
   int server_version() const override {
     return connection_ ? PQserverVersion(connection_.get()) : 0;
@@ -217,28 +249,43 @@ class LibpqLink : public Link {
   std::vector<LoginWarning> warnings() const override { return warnings_; }
 
  private:
+  LinkStep Start();
+  bool SendsOurs() const { return without_ours_ == 0 && !options_->takes_none; }
+  bool AsksForLess();
   LinkStep Failed(Outcome outcome, std::string error);
   bool AsksTooMuch();
   LinkStep NotConnected();
   LinkStep Ended();
-  std::string InWords(std::string_view query) const;
-  bool IsAgainstPreparing(const PGresult* error) const;
+  std::string InWords(std::string_view query);
+  bool IsAgainstManner(const PGresult* error);
   static void OnNotice(void* link, const PGresult* notice);
   void NoteLastWords(const PGresult* error);
   void NoteWarning(const PGresult* notice);
   void DropNotifications();
   LinkStep TakeResult(QueryResult result);
+  LinkStep TakeCommand();
+  LinkStep TakeError(const PGresult* error);
 
   // How the question is put on this connection.
   enum class Manner : std::uint8_t { kPlain, kToPrepare, kPrepared, kPlainForGood };
 
   std::shared_ptr<const ConnectionOptions> options_;
+  Endpoint endpoint_;
   Connection connection_;
+  // What is sent with the startup packet beside what conninfo says: all, or nothing because that
+  // was refused, for so many connections more.
+  int without_ours_ = 0;
+  int known_version_ = 0;  // of the server when it let us in last; 0: it has not
+  int told_version_ = 0;   // that this connection's startup packet was written for
+  std::string mark_;       // that this connection's startup packet brought; "" none
   Manner manner_ = Manner::kPlain;
   GatheredRows rows_;
   LinkFailure failure_;
-  bool cancelled_ = false;  // the query was; what belongs to it is still to be read
-  std::string last_words_;  // of the server before it ended the connection; "" none
+  bool bare_ = false;            // no settings go with a question: this peer does not take them
+  std::size_t commands_ = 0;     // that go before the question and were not answered yet
+  bool has_table_ = false;       // the question was
+  bool to_be_repeated_ = false;  // it may be; what belongs to the failure is still to be read
+  std::string last_words_;       // of the server before it ended the connection; "" none
   Outcome last_outcome_ = Outcome::kClosed;
   std::vector<LoginWarning> warnings_;
   std::string authentication_;  // what the server said last while we log in, for AsksTooMuch
@@ -317,14 +364,38 @@ std::string Joined(const std::vector<std::string>& parts) {
   return joined;
 }
 
+// Tells one connection from all others, those of other pollers included. "" when there is none.
+std::string NewMark() {
+  unsigned char bytes[8];
+  if (getentropy(bytes, sizeof bytes) != 0) return "";
+  std::string mark;
+  for (const unsigned char byte : bytes) {
+    mark += "0123456789abcdef"[byte >> 4];
+    mark += "0123456789abcdef"[byte & 15];
+  }
+  return mark;
+}
+
 LinkStep LibpqLink::Open(const Endpoint& endpoint) {
+  endpoint_ = endpoint;
+  if (without_ours_ > 0) --without_ours_;
+  return Start();
+}
+
+LinkStep LibpqLink::Start() {
   Close();
   const std::string host =
-      endpoint.addresses.empty()
-          ? endpoint.host
-          : Joined(std::vector<std::string>(endpoint.addresses.size(), endpoint.host));
-  const std::string hostaddr = Joined(endpoint.addresses);
-  const std::string port = std::to_string(endpoint.port);
+      endpoint_.addresses.empty()
+          ? endpoint_.host
+          : Joined(std::vector<std::string>(endpoint_.addresses.size(), endpoint_.host));
+  const std::string hostaddr = Joined(endpoint_.addresses);
+  const std::string port = std::to_string(endpoint_.port);
+  mark_ = SendsOurs() ? NewMark() : "";
+  told_version_ = known_version_;
+  const std::string options =
+      SendsOurs()
+          ? SessionOptions(options_->options, options_->statement_timeout_ms, told_version_, mark_)
+          : options_->options;
 
   std::vector<const char*> keywords;
   std::vector<const char*> values;
@@ -338,6 +409,7 @@ LinkStep LibpqLink::Open(const Endpoint& endpoint) {
   };
   add("host", host);
   if (!hostaddr.empty()) add("hostaddr", hostaddr);
+  if (!options.empty()) add("options", options);
   add("port", port);
   keywords.push_back(nullptr);
   values.push_back(nullptr);
@@ -379,6 +451,21 @@ bool LibpqLink::AsksTooMuch() {
   return too_much;
 }
 
+// The server did not let us in because of what we asked it to set: asked for less, and with less
+// for the next connections, too. A pooler writes a line of log each time that it is asked for too
+// much.
+bool LibpqLink::AsksForLess() {
+  constexpr int kConnectionsWithout = 10;
+  const std::optional<Refusal> refusal = FindRefusal(PQerrorMessage(connection_.get()));
+  if (!refusal || !SendsOurs() || !IsAboutParameters(refusal->sqlstate)) return false;
+  if (known_version_ != 0 && refusal->sqlstate == "42704") {
+    known_version_ = 0;  // there is another server now, which knows fewer settings
+  } else {
+    without_ours_ = kConnectionsWithout;
+  }
+  return true;
+}
+
 LinkStep LibpqLink::Connect() {
   if (AsksTooMuch()) {
     return Failed(Outcome::kGarbled, "the server asks for too many rounds of password hashing");
@@ -390,39 +477,48 @@ LinkStep LibpqLink::Connect() {
       return LinkStep::kWantWrite;
     case PGRES_POLLING_OK:
       if (PQsetnonblocking(connection_.get(), 1) != 0) return Ended();
+      known_version_ = PQserverVersion(connection_.get());
       return LinkStep::kDone;
     default:
-      return NotConnected();
+      return AsksForLess() ? Start() : NotConnected();
   }
 }
 
 // What is sent to put the question.
-std::string LibpqLink::InWords(std::string_view query) const {
-  std::string text;
+std::string LibpqLink::InWords(std::string_view query) {
+  Statements statements;
   switch (manner_) {
     case Manner::kToPrepare:
-      text.append(kPrepare).append(query).append("; ").append(kExecute);
+      statements = LateSettings(told_version_, server_version());
+      statements.text.append(kPrepare).append(query).append("; ").append(kExecute);
+      ++statements.count;
       break;
     case Manner::kPrepared:
-      text = kExecute;
+      statements.text = kExecute;
       break;
     case Manner::kPlain:
     case Manner::kPlainForGood:
-      text = query;
+      if (!bare_) statements = QuestionSettings(options_->statement_timeout_ms, server_version());
+      statements.text.append(query);
       break;
   }
-  return text;
+  commands_ = statements.count;
+  return std::move(statements.text);
 }
 
 void LibpqLink::Prepare() {
-  if (manner_ == Manner::kPlain) manner_ = Manner::kToPrepare;
+  if (manner_ == Manner::kPlain && !bare_) manner_ = Manner::kToPrepare;
 }
 
-int LibpqLink::session() const { return connection_ ? PQbackendPID(connection_.get()) : 0; }
+std::string LibpqLink::session() const {
+  if (!connection_ || mark_.empty()) return "";
+  return std::to_string(PQbackendPID(connection_.get())) + ' ' + mark_;
+}
 
 LinkStep LibpqLink::Ask(std::string_view query) {
   rows_.Clear();
-  cancelled_ = false;
+  to_be_repeated_ = false;
+  has_table_ = false;
   const std::string text = InWords(query);
   if (PQsendQuery(connection_.get(), text.c_str()) == 0) return Ended();
   // Not being able to bound the number of rows is no reason to ask unboundedly.
@@ -444,11 +540,15 @@ LinkStep LibpqLink::Read() {
   DropNotifications();
   while (PQisBusy(connection_.get()) == 0) {
     QueryResult result(PQgetResult(connection_.get()));
-    if (!result) return cancelled_ ? LinkStep::kFailed : LinkStep::kDone;
+    if (!result) {
+      if (to_be_repeated_) return LinkStep::kFailed;
+      if (has_table_) return LinkStep::kDone;
+      return Failed(Outcome::kGarbled, "the answer is not that of a PostgreSQL query");
+    }
     const LinkStep step = TakeResult(std::move(result));
     if (step != LinkStep::kFailed) continue;
-    if (failure_.outcome != Outcome::kCancelled && !failure_.absent) return step;
-    cancelled_ = true;
+    to_be_repeated_ = failure_.outcome == Outcome::kCancelled || failure_.absent;
+    if (!to_be_repeated_) return step;
   }
   return LinkStep::kWantRead;
 }
@@ -459,38 +559,56 @@ LinkStep LibpqLink::TakeResult(QueryResult result) {
       if (rows_.rows() >= kMaxRows || rows_.bytes() >= kMaxAnswerBytes) {
         return Failed(Outcome::kGarbled, "the answer is too long");
       }
+      has_table_ = true;
       rows_.Add(std::move(result));
       return LinkStep::kWantRead;
     case PGRES_TUPLES_OK:  // ends the rows, has none of its own
+      has_table_ = true;
       return LinkStep::kWantRead;
     case PGRES_COMMAND_OK:
-      if (manner_ != Manner::kToPrepare) break;
-      manner_ = Manner::kPrepared;
-      return LinkStep::kWantRead;
+      return TakeCommand();
     case PGRES_FATAL_ERROR:
-      if (!IsAgainstPreparing(result.get())) {
-        Failed(OutcomeOfError(result.get()), ErrorText(result.get()));
-        failure_.absent = IsOfAbsence(result.get());
-        return LinkStep::kFailed;
-      }
-      manner_ = Manner::kPlainForGood;
-      return Failed(Outcome::kCancelled, ErrorText(result.get()));
+      return TakeError(result.get());
     default:  // a COPY, say: nothing that our query leads to
-      break;
+      return Failed(Outcome::kGarbled, "the answer is not that of a PostgreSQL query");
   }
-  return Failed(Outcome::kGarbled, "the answer is not that of a PostgreSQL query");
 }
 
-// Whether the question is to be put again, in plain words: what was prepared is gone, or is there
-// although we have not done it, or its plan has grown old in a way that PostgreSQL does not mend by
-// itself.
-bool LibpqLink::IsAgainstPreparing(const PGresult* error) const {
+LinkStep LibpqLink::TakeCommand() {
+  if (commands_ == 0 || has_table_) {
+    return Failed(Outcome::kGarbled, "the answer is not that of a PostgreSQL query");
+  }
+  if (--commands_ == 0 && manner_ == Manner::kToPrepare) manner_ = Manner::kPrepared;
+  return LinkStep::kWantRead;
+}
+
+LinkStep LibpqLink::TakeError(const PGresult* error) {
+  if (IsAgainstManner(error)) return Failed(Outcome::kCancelled, ErrorText(error));
+  Failed(OutcomeOfError(error), ErrorText(error));
+  failure_.absent = IsOfAbsence(error);
+  return LinkStep::kFailed;
+}
+
+// Whether the question is to be put again, and in another way from then on. In plain words: what
+// was prepared is gone, or is there although we have not done it, or its plan has grown old in a
+// way that PostgreSQL does not mend by itself. Without settings: what is no PostgreSQL may not know
+// one.
+bool LibpqLink::IsAgainstManner(const PGresult* error) {
+  if (!IsError(error)) return false;
   const char* state = PQresultErrorField(error, PG_DIAG_SQLSTATE);
-  const char* severity = PQresultErrorField(error, PG_DIAG_SEVERITY_NONLOCALIZED);
-  const bool prepares = manner_ == Manner::kToPrepare || manner_ == Manner::kPrepared;
-  if (!prepares || state == nullptr || severity == nullptr) return false;
   const auto is = [state](const char* other) { return std::strcmp(state, other) == 0; };
-  return std::strcmp(severity, "ERROR") == 0 && (is("26000") || is("42P05") || is("0A000"));
+  const bool plain = manner_ == Manner::kPlain || manner_ == Manner::kPlainForGood;
+  const std::string_view kind = std::string_view(state).substr(0, 2);
+  const bool unknown = kind == "42" || kind == "0A" || kind == "22" || kind == "25";
+  if (plain && !bare_ && commands_ > 0 && unknown) {
+    bare_ = true;
+    return true;
+  }
+  if (plain) return false;
+  const bool before_the_question = commands_ > 0 && OutcomeOfError(error) == Outcome::kRejected;
+  if (!before_the_question && !is("26000") && !is("42P05") && !is("0A000")) return false;
+  manner_ = Manner::kPlainForGood;
+  return true;
 }
 
 bool LibpqLink::StillThere() {
@@ -537,6 +655,8 @@ void LibpqLink::Close() {
   last_words_.clear();
   warnings_.clear();
   manner_ = Manner::kPlain;
+  bare_ = false;
+  mark_.clear();
   connection_.reset();
 }
 
@@ -577,12 +697,6 @@ std::string WhyForbidden(const PQconninfoOption& option) {
   return '"' + std::string(option.keyword) + "\" cannot be set there; use a service file";
 }
 
-// Whatever the server, the database or the role has as defaults for transactions: on a hot standby
-// each query of a serializable session fails, and a deferrable one may wait for others without end.
-constexpr std::string_view kTransactions =
-    "-c default_transaction_isolation=read\\ committed -c default_transaction_read_only=off"
-    " -c default_transaction_deferrable=off";
-
 bool IsSet(const PQconninfoOption* options, const char* keyword) {
   for (; options->keyword != nullptr; ++options) {
     if (std::strcmp(options->keyword, keyword) == 0) return options->val != nullptr;
@@ -620,12 +734,8 @@ Result<ConnectionOptions> ParseConninfo(const std::string& conninfo,
       {"keepalives_idle", "2"},
       {"keepalives_interval", "1"},
       {"keepalives_count", "3"},
-      // Times come as floating-point seconds: all their digits are wanted, whatever the role's
-      // setting.
-      {"options",
-       "-c extra_float_digits=1 -c statement_timeout=" + std::to_string(statement_timeout_ms) +
-           " -c lock_timeout=0 " + std::string(kTransactions)},
   };
+  options.statement_timeout_ms = statement_timeout_ms;
   // GSSAPI's library talks to servers of its own, and waits for them. Newer libpq can be told not
   // to let the peer ask for it.
   options.wants_gss = IsSet(parsed.get(), "gssencmode") || IsSet(parsed.get(), "krbsrvname");
@@ -642,23 +752,25 @@ Result<ConnectionOptions> ParseConninfo(const std::string& conninfo,
       options.default_port = static_cast<std::uint16_t>(*port);
       continue;
     }
-    // Every host is asked for itself, whatever its role.
+    if (std::strcmp(option->keyword, "options") == 0) {
+      options.options = option->val;  // ours are added to them for each connection
+      options.takes_none = options.options.empty();
+      continue;
+    }
+    // Every host is asked for itself, whatever its role; texts come as they are there.
     if (std::strcmp(option->keyword, "target_session_attrs") == 0) continue;
+    if (std::strcmp(option->keyword, "client_encoding") == 0) continue;
     for (auto it = defaults.begin(); it != defaults.end(); ++it) {
       if (it->first == option->keyword) {
         defaults.erase(it);
         break;
       }
     }
-    std::string value = option->val;
-    // (empty is for poolers that take none)
-    if (std::strcmp(option->keyword, "options") == 0 && !value.empty()) {
-      value.append(" ").append(kTransactions);
-    }
-    options.keywords.emplace_back(option->keyword, std::move(value));
+    options.keywords.emplace_back(option->keyword, option->val);
   }
   options.keywords.insert(options.keywords.end(), defaults.begin(), defaults.end());
   options.keywords.emplace_back("target_session_attrs", "any");
+  options.keywords.emplace_back("client_encoding", "SQL_ASCII");
   return options;
 }
 

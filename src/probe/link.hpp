@@ -55,8 +55,9 @@ class Link {
   virtual LinkStep Open(const Endpoint& endpoint) = 0;
   virtual LinkStep Connect() = 0;
 
-  // Sends a query, the same one each time, then Flush() until kDone, then Read() until kDone:
-  // Answer() has the rows. After a failure the connection is of no use, but for kCancelled, when
+  // Sends a query, the same one each time, together with what makes the session answer it as ours
+  // (session_settings.hpp), then Flush() until kDone, then Read() until kDone: Answer() has the
+  // rows. After a failure the connection is of no use, but for kCancelled, when
   // the query may be sent again, and for what is absent, when another may be.
   virtual LinkStep Ask(std::string_view query) = 0;
   virtual LinkStep Flush() = 0;
@@ -82,8 +83,10 @@ class Link {
   virtual bool HoldsSession() const = 0;
 
   virtual bool is_open() const = 0;
-  virtual int session() const = 0;  // the process that serves us, as it was told us at the login
-  virtual int socket() const = 0;   // -1 when there is none
+  // The process that serves us, as it was told us at the login, and the mark that we gave it
+  // (kMarkSetting), with a blank between them. "" when it has none of us: it may be anybody's.
+  virtual std::string session() const = 0;
+  virtual int socket() const = 0;  // -1 when there is none
   virtual int server_version() const = 0;
   virtual std::string peer_address() const = 0;  // numeric; "" for a socket
   virtual const LinkFailure& failure() const = 0;

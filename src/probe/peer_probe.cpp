@@ -55,6 +55,11 @@ int Weight(Outcome failed) {
   }
 }
 
+// Whether the session that answered is the one that we have opened, and nobody else's.
+bool IsOurs(const Rows& answer, const std::string& session) {
+  return !session.empty() && AnsweringSession(answer) == session;
+}
+
 }  // namespace
 
 PeerProbe::PeerProbe(const HostEntry& entry, std::unique_ptr<Link> link)
@@ -352,7 +357,7 @@ void PeerProbe::FinishReading(MonoUs now) {
   current_.outcome = Outcome::kOk;
   current_.facts = std::move(facts.value());
   current_.facts.warnings = link_->warnings();
-  const bool ours = AnsweringProcess(link_->Answer()) == link_->session();
+  const bool ours = IsOurs(link_->Answer(), link_->session());
   if (!ours) current_.facts.asker.reset();
   // A smart shutdown waits until the last session has ended. Ours must not be the one.
   const bool is_kept = keep_ && !current_.facts.stopping && !give_up_;

@@ -59,6 +59,7 @@ enum Column : std::size_t {
   kReplayTimeline,
   kAsker,
   kBackendPid,
+  kMark,
   kColumnCount
 };
 
@@ -76,8 +77,8 @@ enum Column : std::size_t {
 // pg_status.opinions and pg_status.facts likewise; they may be long, so they come with the first
 // row only.
 //
-// pg_backend_pid tells whether the session is ours, or a pooler's that many share; inet_client_addr
-// as whom the host sees us.
+// pg_backend_pid and the mark tell whether the session is ours, or a pooler's that many share;
+// inet_client_addr as whom the host sees us.
 //
 // A walsender's slot is "" when it has none. What it sends to: a base backup and a logical
 // walsender (which alone has a database) are no standby's; who takes WAL without ever replaying
@@ -111,7 +112,8 @@ constexpr std::string_view kColumns =
 constexpr std::string_view kOfRecovery = "v.last_replayed_tli";
 constexpr std::string_view kNotOfRecovery = "NULL";
 constexpr std::string_view kSources =
-    ", pg_catalog.host(pg_catalog.inet_client_addr()), pg_catalog.pg_backend_pid()"
+    ", pg_catalog.host(pg_catalog.inet_client_addr()), pg_catalog.pg_backend_pid(),"
+    " pg_catalog.current_setting('pg_status_session.mark', true)"
     " FROM (SELECT pg_catalog.pg_is_in_recovery() AS in_recovery OFFSET 0) f"
     " CROSS JOIN pg_catalog.pg_control_system() cs"
     " CROSS JOIN pg_catalog.pg_control_checkpoint() cc"
@@ -360,15 +362,15 @@ std::string ProbeQuery(bool asks_recovery) {
   return query;
 }
 
-std::optional<int> AnsweringProcess(const Rows& rows) {
-  const auto cell = rows.Cell(0, kBackendPid);
-  const auto number = cell ? ParseUint64(*cell) : std::nullopt;
-  if (!number || *number == 0 || *number > kMaxProcess) return std::nullopt;
-  return static_cast<int>(*number);
+std::string AnsweringSession(const Rows& rows) {
+  const auto process = rows.Cell(0, kBackendPid);
+  const auto mark = rows.Cell(0, kMark);
+  if (!process || !mark || mark->empty()) return "";
+  return std::string(process->substr(0, kMaxText)) + ' ' + std::string(mark->substr(0, kMaxText));
 }
 
 Result<Facts> ParseReply(const Rows& rows, int server_version) {
-  // The last column is for AnsweringProcess(), and tells nothing of the host.
+  // The last columns are for AnsweringSession(), and tell nothing of the host.
   const bool is_whole = rows.columns() == kColumnCount || rows.columns() == kBackendPid;
   if (rows.rows() == 0 || !is_whole) {
     return Error{"the answer has another shape than a PostgreSQL server's"};

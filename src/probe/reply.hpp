@@ -1,7 +1,6 @@
 // The question every host is asked, and its answer turned into facts. Pure.
 #pragma once
 
-#include <optional>
 #include <string>
 
 #include "base/result.hpp"
@@ -26,8 +25,9 @@ inline constexpr int kRecoveryViewFrom = 190000;
 // hostile: numbers are checked, texts are cut, more rows than kMaxSenders are left out.
 Result<Facts> ParseReply(const Rows& rows, int server_version);
 
-// The process of the peer that gave the answer; nullopt when it does not say.
-std::optional<int> AnsweringProcess(const Rows& rows);
+// The session of the peer that gave the answer, as Link::session() tells that of a connection; ""
+// when it is none of ours.
+std::string AnsweringSession(const Rows& rows);
 
 inline constexpr std::size_t kMaxSenders = 1000;
 

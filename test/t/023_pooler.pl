@@ -1,6 +1,7 @@
 # The check of a host is prepared where the session is ours alone, and nowhere else: behind a real PgBouncer that gives
 # each statement another session, what we prepared would not be there the next time, and what has its name there may be
-# somebody else's. The hosts are a server itself, and addresses of one pooler in front of it.
+# somebody else's. The pooler refuses what we would set with the startup packet, as it does when it is delivered: it is
+# set with each question. The hosts are a server itself, and addresses of one pooler in front of it.
 use strict;
 use warnings;
 use FindBin;
@@ -31,7 +32,6 @@ unix_socket_dir =
 auth_type = any
 pool_mode = transaction
 default_pool_size = 3
-ignore_startup_parameters = extra_float_digits,options
 END
 
 start_child(sub {
@@ -72,7 +72,11 @@ is(scalar(grep { /ERROR/ } log_lines($server, 0)), 0, 'the server knows of no er
 # of those that the poller and the pooler keep
 sub sessions { return sql($server, "SELECT count(*) FROM pg_stat_activity WHERE query ~ '^$_[0]'") }
 wait_for('the direct session to be asked what is prepared there', sub { sessions('EXECUTE pg_status_probe') == 1 });
-cmp_ok(sessions('SELECT f.in_recovery'), '>', 1, 'those of the pooler are asked in plain words');
+cmp_ok(sessions('SET TRANSACTION ISOLATION'), '>', 1, 'those of the pooler are asked in plain words');
+
+my ($refused, $logins) = map { my $what = $_; scalar(() = log_of() =~ /$what/g) } 'pooler error: unsupported', 'login attempt';
+cmp_ok($refused, '>=', scalar @addresses, 'the pooler refused what we would set at the start of a session');
+cmp_ok(2 * $refused, '<', $logins, 'and was not asked for it each time');
 
 # What others prepare in sessions that are shared, by the same name, is none of ours.
 my $pooled = "host=$addresses[0] port=$port dbname=postgres user=" . getpwuid $<;
@@ -82,4 +86,12 @@ PostgreSQL::Test::Utils::system_log('psql', '-XAtq', '-d', $pooled, '-c',
 wait_for('twenty more checks of each', sub { polls('ok') >= $good + 20 * (1 + @addresses) });
 is(polls('error') + polls('timeout'), 0, 'none has failed');
 is(scalar(grep { /ERROR/ && !/already exists/ } log_lines($server, 0)), 0, 'nor was there an error');
+
+# What the pooler does not take of our own options, nobody can leave out for us: the error says what to do.
+set_conf($observer, 'pg_status.conninfo' => 'dbname=postgres user=' . getpwuid($<) . " options='-c geqo=off'");
+wait_for('those behind the pooler to be down',
+    sub { sql($observer, q{SELECT count(*) FROM pg_status_hosts WHERE state = 'down'}) == @addresses });
+like($observer->safe_psql('postgres', q{SELECT min(last_error) FROM pg_status_hosts WHERE state = 'down'}),
+    qr/unsupported startup parameter: options \(.*ignore_startup_parameters\)/, 'with the way out');
+is(sql($observer, q{SELECT state FROM pg_status_hosts WHERE host = 'direct'}), 'up', 'the server itself takes them');
 done_testing;

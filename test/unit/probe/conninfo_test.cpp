@@ -29,10 +29,11 @@ TEST(ParseConninfo, DefaultsAreAdded) {
   EXPECT_EQ(Find(*options, "user"), "monitor");
   EXPECT_EQ(Find(*options, "application_name"), kName);
   EXPECT_EQ(Find(*options, "gssencmode"), "disable");
-  EXPECT_EQ(Find(*options, "options"),
-            "-c extra_float_digits=1 -c statement_timeout=750 -c lock_timeout=0 "
-            "-c default_transaction_isolation=read\\ committed "
-            "-c default_transaction_read_only=off -c default_transaction_deferrable=off");
+  EXPECT_EQ(Find(*options, "options"), std::nullopt);
+  EXPECT_EQ(options->options, "");
+  EXPECT_FALSE(options->takes_none);
+  EXPECT_EQ(options->statement_timeout_ms, 750);
+  EXPECT_EQ(Find(*options, "client_encoding"), "SQL_ASCII");
   EXPECT_EQ(Find(*options, "target_session_attrs"), "any");
   EXPECT_EQ(Find(*options, "keepalives_idle"), "2");
   EXPECT_EQ(Find(*options, "keepalives_interval"), "1");
@@ -54,16 +55,21 @@ TEST(ParseConninfo, WhatTheUserSaysWinsOverTheDefaults) {
   ASSERT_TRUE(options.ok()) << options.error();
   EXPECT_EQ(Find(*options, "application_name"), "mine");
   EXPECT_EQ(Find(*options, "gssencmode"), "prefer");
-  EXPECT_EQ(Find(*options, "options"),
-            "-c lock_timeout=1 -c default_transaction_isolation=read\\ committed "
-            "-c default_transaction_read_only=off -c default_transaction_deferrable=off");
+  EXPECT_EQ(options->options, "-c lock_timeout=1");
   EXPECT_EQ(Find(*options, "keepalives_idle"), "60");
 }
 
-TEST(ParseConninfo, EmptyOptionsStayEmptyForPoolersThatTakeNone) {
+TEST(ParseConninfo, EmptyOptionsAreForPoolersThatTakeNone) {
   const auto options = ParseConninfo("options=''", kName, 1000);
   ASSERT_TRUE(options.ok()) << options.error();
-  EXPECT_EQ(Find(*options, "options"), "");
+  EXPECT_EQ(options->options, "");
+  EXPECT_TRUE(options->takes_none);
+}
+
+TEST(ParseConninfo, TextsComeAsTheyAreStored) {
+  const auto options = ParseConninfo("client_encoding=SJIS", kName, 1000);
+  ASSERT_TRUE(options.ok()) << options.error();
+  EXPECT_EQ(Find(*options, "client_encoding"), "SQL_ASCII");
 }
 
 // Of the keywords that this libpq knows.

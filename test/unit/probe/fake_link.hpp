@@ -47,7 +47,7 @@ struct LinkScript {
 class FakeLink : public Link {
  public:
   static constexpr int kSocket = 42;
-  static constexpr int kSession = 4711;
+  static constexpr const char* kSession = "4711 mark";
 
   explicit FakeLink(LinkScript& script) : script_(script) {}
   ~FakeLink() override { SetOpen(false); }
@@ -87,7 +87,7 @@ class FakeLink : public Link {
   bool HoldsSession() const override { return open_ && script_.holds_session; }
 
   bool is_open() const override { return open_; }
-  int session() const override { return open_ ? kSession : 0; }
+  std::string session() const override { return open_ ? kSession : ""; }
   int socket() const override { return open_ ? kSocket : -1; }
   int server_version() const override { return open_ ? script_.server_version : 0; }
   std::string peer_address() const override { return open_ ? "192.0.2.1" : ""; }

@@ -324,7 +324,8 @@ TEST_F(PeerProbeTest, OldConnectionIsRenewed) {
 // ---- what may be prepared at the peer
 
 TEST_F(PeerProbeTest, QuestionIsPreparedWhereTheSessionIsOursAlone) {
-  link_.answer.front()[kColBackendPid] = std::to_string(FakeLink::kSession);
+  link_.answer.front()[kColBackendPid] = "4711";
+  link_.answer.front()[kColMark] = "mark";
   Begin(0);
   probe_->OnSocket(At(1));
   probe_->OnSocket(At(3));
@@ -335,10 +336,12 @@ TEST_F(PeerProbeTest, QuestionIsPreparedWhereTheSessionIsOursAlone) {
 }
 
 TEST_F(PeerProbeTest, NothingIsPreparedInASessionThatManyShare) {
-  for (const std::optional<std::string>& process :
-       {std::optional<std::string>("4710"), std::optional<std::string>("x"),
-        std::optional<std::string>("0"), std::optional<std::string>()}) {
+  const std::pair<std::optional<std::string>, std::optional<std::string>> others[] = {
+      {"4710", "mark"}, {"4711", "kram"}, {"4711", ""}, {"4711", {}}, {{}, "mark"}, {{}, {}},
+  };
+  for (const auto& [process, mark] : others) {
     link_.answer.front()[kColBackendPid] = process;
+    link_.answer.front()[kColMark] = mark;
     Begin(0);
     if (probe_->state() == State::kConnecting) probe_->OnSocket(At(1));
     probe_->OnSocket(At(3));
@@ -350,7 +353,8 @@ TEST_F(PeerProbeTest, NothingIsPreparedInASessionThatManyShare) {
 }
 
 TEST_F(PeerProbeTest, NothingIsPreparedOnAConnectionThatIsNotKept) {
-  link_.answer.front()[kColBackendPid] = std::to_string(FakeLink::kSession);
+  link_.answer.front()[kColBackendPid] = "4711";
+  link_.answer.front()[kColMark] = "mark";
   limits_.poll_interval_us = 11 * kUsPerSecond;
   Begin(0);
   probe_->OnSocket(At(1));

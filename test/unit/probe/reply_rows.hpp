@@ -53,6 +53,7 @@ enum ReplyColumn : std::size_t {
   kColReplayTimeline,
   kColAsker,
   kColBackendPid,
+  kColMark,
   kReplyColumns
 };
 

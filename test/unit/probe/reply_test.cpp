@@ -640,24 +640,21 @@ TEST(ParseReply, MoreSendersThanAllowedAreLeftOut) {
   EXPECT_TRUE(facts->senders_missing);
 }
 
-TEST(AnsweringProcess, IsTheOneThatSaysSo) {
-  const struct {
-    std::optional<std::string> cell;
-    std::optional<int> process;
-  } cases[] = {
-      {"4711", 4711},     {"2147483647", 2147483647},
-      {"2147483648", {}}, {"0", {}},
-      {"-1", {}},         {"x", {}},
-      {"", {}},           {{}, {}},
-  };
-  for (const auto& row : cases) {
+TEST(AnsweringSession, IsTheProcessAndTheMarkThatItTells) {
+  const auto told = [](std::optional<std::string> process, std::optional<std::string> mark) {
     Cells cells = PrimaryCells();
-    cells[kColBackendPid] = row.cell;
-    EXPECT_EQ(AnsweringProcess(FakeRows({cells})), row.process) << row.cell.value_or("NULL");
-  }
+    cells[kColBackendPid] = std::move(process);
+    cells[kColMark] = std::move(mark);
+    return AnsweringSession(FakeRows({cells}));
+  };
+  EXPECT_EQ(told("4711", "abc"), "4711 abc");
+  EXPECT_EQ(told("4711", std::nullopt), "");
+  EXPECT_EQ(told("4711", ""), "")
+      << "a server keeps a setting that some session had, without its value";
+  EXPECT_EQ(told(std::nullopt, "abc"), "");
   Cells without = PrimaryCells();
   without.resize(kColBackendPid);
-  EXPECT_EQ(AnsweringProcess(FakeRows({without})), std::nullopt);
+  EXPECT_EQ(AnsweringSession(FakeRows({without})), "");
   EXPECT_TRUE(ParseReply(FakeRows({without}), 150020)) << "the rest is whole";
 }
 

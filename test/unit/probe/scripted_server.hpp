@@ -1,5 +1,6 @@
 // A PostgreSQL server that says exactly what a test tells it to, on 127.0.0.1 and a port of its
-// own. It understands where a client's messages begin and end, and nothing else of them.
+// own. It understands where a client's messages begin and end, and statements that only set
+// something.
 #pragma once
 
 #include <arpa/inet.h>
@@ -71,7 +72,8 @@ class ScriptedServer : public Part {
     std::string in, out;
     std::string startup;  // the startup packet's body
     std::size_t queries = 0;
-    std::string query;  // the last one
+    std::string settings;  // SET statements that the last query began with
+    std::string query;     // what came behind them
     bool started = false;
     bool saw_end = false;  // the client is gone
     bool end_after_output = false;
@@ -87,6 +89,7 @@ class ScriptedServer : public Part {
   // What to do about the startup packet and about each query. The usual: let everybody in, answer
   // as a good primary.
   std::function<void(Session&)> on_startup = [](Session& session) { session.Send(Welcome()); };
+  bool obeys_settings = true;  // answers SET statements that a query begins with
   std::function<void(Session&)> on_query = [](Session& session) {
     session.Send(Answer(PrimaryCells()));
   };
@@ -207,6 +210,16 @@ class ScriptedServer : public Part {
     }
   }
 
+  // How long the SET statements are that a query begins with; each is answered.
+  std::size_t Settings(Session& session, const std::string& query) const {
+    std::size_t at = 0;
+    while (query.compare(at, 4, "SET ") == 0) {
+      if (obeys_settings) session.Send(CommandComplete("SET"));
+      at = query.find("; ", at) + 2;
+    }
+    return at;
+  }
+
   void Obey(Session& session, char type, const std::string& body) const {
     constexpr std::uint32_t kProtocol3 = 3 << 16;
     if (!session.started && Number(body, 0) != kProtocol3) {
@@ -219,7 +232,9 @@ class ScriptedServer : public Part {
       on_password(session, body);
     } else if (type == 'Q') {
       ++session.queries;
-      session.query = body.substr(0, body.size() - 1);
+      const std::size_t settings = Settings(session, body);
+      session.settings = body.substr(0, settings);
+      session.query = body.substr(settings, body.size() - 1 - settings);
       on_query(session);
     }
   }
