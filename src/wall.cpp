@@ -212,6 +212,8 @@ ServerFacts Convert(const PgstServerFacts& from) {
   if (from.oldest_wal != 0) to.oldest_wal = from.oldest_wal;
   if (from.has_read_only) to.read_only = from.read_only;
   to.address = from.address;
+  to.system_identifier = from.system_identifier;
+  to.postmaster_start = from.postmaster_start_wall;
   return to;
 }
 

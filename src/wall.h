@@ -360,6 +360,8 @@ typedef struct PgstServerFacts {
   int64_t promoting_since_wall; /* 0: not asked for */
   uint64_t oldest_wal;          /* 0 unknown */
   const char* address;          /* as which the primary sees this server */
+  uint64_t system_identifier;
+  int64_t postmaster_start_wall; /* microseconds since 1970 */
 } PgstServerFacts;
 
 #define PGST_FACTS_SIZE 8448

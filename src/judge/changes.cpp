@@ -105,11 +105,36 @@ void DescribeHidden(const HostVerdict& before, const HostVerdict& after, const s
                     std::vector<LogLine>& lines) {
   const bool was_hidden = before.facts && before.facts->details_hidden;
   if (was_hidden || !after.facts || !after.facts->details_hidden) return;
+  if (!after.facts->missing_grants.empty()) return;  // DescribeDenied tells more
   lines.push_back(
       {Level::kInfo, fmt::format("host \"{}\" does not show all its details", name),
        "Replication state and the newest WAL position may be unknown; so may its upstream, where "
        "pg_status does not run there.",
        "Grant pg_monitor to the role that pg_status connects as."});
+}
+
+// Once for each connection, but for those that only take the place of one that we have let go.
+void DescribeDenied(const HostVerdict& before, const HostVerdict& after, const std::string& name,
+                    std::vector<LogLine>& lines) {
+  if (!after.facts) return;
+  if (after.facts->missing_grants.empty()) {
+    if (!before.facts || before.facts->missing_grants.empty()) return;
+    lines.push_back(
+        {Level::kInfo,
+         fmt::format("host \"{}\" lets the role of the polls read all that it should", name), "",
+         ""});
+    return;
+  }
+  const bool known = before.facts && before.facts->missing_grants == after.facts->missing_grants &&
+                     before.facts->connection == after.facts->connection;
+  if (known) return;
+  lines.push_back(
+      {Level::kWarning,
+       fmt::format("host \"{}\" does not let the role of the polls read all that it should", name),
+       "What takes the missing rights is unknown. They are looked for again with the next "
+       "connection.",
+       fmt::format("On the primary, in the database that is polled: {}",
+                   after.facts->missing_grants)});
 }
 
 // Once, though each new connection brings it again, with other numbers in its detail.
@@ -280,6 +305,7 @@ std::vector<LogLine> DescribeChanges(const ClusterVerdict& before, const Cluster
     DescribeRole(was, is, entries[i].name, lines);
     DescribeForeign(was, is, entries[i].name, after.system_identifier, lines);
     DescribeHidden(was, is, entries[i].name, lines);
+    DescribeDenied(was, is, entries[i].name, lines);
     DescribeWarnings(was, is, entries[i].name, lines);
     DescribeDivergence(was, is, entries[i].name, lines);
     const bool new_alias = was.same_as != is.same_as && !is.same_as.empty();

@@ -224,8 +224,8 @@ class Forest {
       Tree& tree = trees_[i];
       if (root && tree.claimant == root && Fits(host, tree.branch)) return &tree;
       const Descent descent = Compare(BranchOf(host), tree.branch);
-      const bool may_be =
-          descent == Descent::kSame || (descent == Descent::kOlder && !host.facts->timeline_exact);
+      const bool may_be = descent == Descent::kSame || descent == Descent::kUnknown ||
+                          (descent == Descent::kOlder && !host.facts->timeline_exact);
       if (!may_be) continue;
       several = only != nullptr;
       only = &tree;

@@ -33,12 +33,23 @@ void SetLiveness(HostVerdict& host, Liveness liveness, MonoUs when) {
 // SQL tells a standby's timeline from its control file, which is written at restart points only, or
 // from a WAL receiver, which may be gone by the next probe. Within one run of the server the
 // timeline it replays never goes back, so the newest one told is right. What its own pg_status
-// tells needs no memory.
+// tells needs no memory. A primary that may not tell it any more has the one that it had.
 std::uint32_t RememberedTimeline(const HostVerdict& host, const Facts& told) {
   if (told.inside && told.inside->timeline != 0) return told.timeline;
+  const bool same_primary = host.facts && !host.facts->in_recovery && !told.in_recovery &&
+                            RunOf(told).known() && RunOf(*host.facts) == RunOf(told);
+  if (same_primary && told.timeline == 0) return host.facts->timeline;
   const bool same_standby = host.facts && host.facts->in_recovery && told.in_recovery &&
                             RunOf(*host.facts) == RunOf(told);
   return same_standby ? std::max(host.facts->timeline, told.timeline) : told.timeline;
+}
+
+// A server that does not tell its identifier any more is still the one that began at that moment.
+std::uint64_t RememberedSystem(const HostVerdict& host, const Facts& told) {
+  const bool same_start = host.facts && told.postmaster_start != 0 &&
+                          host.facts->postmaster_start == told.postmaster_start;
+  return told.system_identifier == 0 && same_start ? host.facts->system_identifier
+                                                   : told.system_identifier;
 }
 
 // A running primary can become a standby only by a restart, so two good probes of the same run
@@ -77,13 +88,15 @@ void RecordAddresses(HostVerdict& host, const Observation& observation) {
 }
 
 void RecordSuccess(HostVerdict& host, const Observation& observation) {
-  const std::uint32_t timeline = RememberedTimeline(host, observation.facts);
-  const bool same_timeline = host.facts && host.facts->timeline == timeline && timeline != 0;
+  Facts told = observation.facts;
+  told.system_identifier = RememberedSystem(host, told);
+  told.timeline = RememberedTimeline(host, told);
+  const bool same_timeline =
+      host.facts && host.facts->timeline == told.timeline && told.timeline != 0;
   if (!same_timeline) host.timeline_since = observation.finished;
-  host.primary_since = PrimarySince(host, observation.facts, observation.finished);
-  host.streaming_since = StreamingSince(host, observation.facts, observation.finished);
-  host.facts = observation.facts;
-  host.facts->timeline = timeline;
+  host.primary_since = PrimarySince(host, told, observation.finished);
+  host.streaming_since = StreamingSince(host, told, observation.finished);
+  host.facts = std::move(told);
   host.facts_asked = observation.asked;
   host.facts_finished = observation.finished;
   host.peer_address = observation.peer_address;

@@ -161,6 +161,10 @@ void JudgeUpstreams(ClusterVerdict& cluster, const std::vector<HostEntry>& entri
     HostVerdict& host = cluster.hosts[i];
     host.upstream.clear();
     host.upstream_index.reset();
+    // (whom it followed when that could be read last may be long ago)
+    const bool hidden =
+        host.role == Role::kStandby && host.facts->receiver && !host.facts->receiver->details_known;
+    if (hidden) host.followed.clear();
     const std::optional<Place> place = UpstreamPlace(cluster, entries, i);
     if (!place) continue;
     host.upstream_index = upstreams.at(*place);

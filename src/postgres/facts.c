@@ -176,5 +176,7 @@ pgst_facts(char text[PGST_FACTS_SIZE])
 	facts.has_read_only = pgst_read_only(&facts.read_only);
 	pgst_own_address(address);
 	facts.address = address;
+	facts.system_identifier = GetSystemIdentifier();
+	facts.postmaster_start_wall = pgst_unix_us(PgStartTime);
 	pgst_write_facts(&facts, text);
 }

@@ -186,6 +186,11 @@ bool IsOfAbsence(const PGresult* error) {
   return is("42P01") || is("42703") || is("42883");
 }
 
+// It asks for what the role may not read or call.
+bool IsOfRights(const PGresult* error) {
+  return IsError(error) && std::strcmp(PQresultErrorField(error, PG_DIAG_SQLSTATE), "42501") == 0;
+}
+
 // The rows of one answer, gathered in single-row mode so that their number is bounded.
 class GatheredRows : public Rows {
  public:
@@ -547,7 +552,7 @@ LinkStep LibpqLink::Read() {
     }
     const LinkStep step = TakeResult(std::move(result));
     if (step != LinkStep::kFailed) continue;
-    to_be_repeated_ = failure_.outcome == Outcome::kCancelled || failure_.absent;
+    to_be_repeated_ = failure_.outcome == Outcome::kCancelled || failure_.absent || failure_.denied;
     if (!to_be_repeated_) return step;
   }
   return LinkStep::kWantRead;
@@ -586,6 +591,9 @@ LinkStep LibpqLink::TakeError(const PGresult* error) {
   if (IsAgainstManner(error)) return Failed(Outcome::kCancelled, ErrorText(error));
   Failed(OutcomeOfError(error), ErrorText(error));
   failure_.absent = IsOfAbsence(error);
+  failure_.denied = IsOfRights(error);
+  // What is asked next is another question than the one that was prepared.
+  if (failure_.denied && manner_ != Manner::kPlain) manner_ = Manner::kPlainForGood;
   return LinkStep::kFailed;
 }
 

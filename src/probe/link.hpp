@@ -31,6 +31,7 @@ struct LinkFailure {
   Outcome outcome = Outcome::kClosed;
   std::string error;
   bool absent = false;  // the question names what is not there, and the session goes on
+  bool denied = false;  // a right is missing for it (42501), likewise
 };
 
 // Of more that a server says at the login the rest is dropped.
@@ -58,7 +59,7 @@ class Link {
   // Sends a query, the same one each time, together with what makes the session answer it as ours
   // (session_settings.hpp), then Flush() until kDone, then Read() until kDone: Answer() has the
   // rows. After a failure the connection is of no use, but for kCancelled, when
-  // the query may be sent again, and for what is absent, when another may be.
+  // the query may be sent again, and for what is absent or denied, when another may be.
   virtual LinkStep Ask(std::string_view query) = 0;
   virtual LinkStep Flush() = 0;
   virtual LinkStep Read() = 0;

@@ -62,20 +62,21 @@ struct LoginWarning {
 
 struct Facts {
   bool in_recovery = false;
-  std::uint64_t system_identifier = 0;
+  std::uint64_t system_identifier = 0;  // 0 unknown
   std::uint32_t timeline = 0;    // primary: the one it writes; standby: the one that it replays, as
                                  // its pg_status tells, or the newest that it is known to replay
   bool timeline_exact = false;   // false: a standby may have come to a newer one since
-  WallUs postmaster_start = 0;   // with system_identifier: the identity of one run of one server
+  WallUs postmaster_start = 0;   // with system_identifier: the identity of one run of one server;
+                                 // 0 unknown
   int server_version = 0;        // PG_VERSION_NUM form: 150020
   std::string cluster_name;      // the setting of that name; "" when unset
-  WallUs clock = 0;              // the peer's clock_timestamp() during the probe
+  WallUs clock = 0;              // the peer's clock_timestamp() during the probe; 0 unknown
   std::optional<Lsn> write_lsn;  // primary: pg_current_wal_lsn()
   std::optional<Lsn> receive_lsn;  // standby: pg_last_wal_receive_lsn(), never below replay_lsn
   std::optional<Lsn> replay_lsn;   // standby: pg_last_wal_replay_lsn()
   std::optional<WallUs>
       replay_commit;  // standby: pg_last_xact_replay_timestamp(), stamped by the primary's clock
-  bool replay_paused = false;           // standby: pg_is_wal_replay_paused()
+  std::optional<bool> replay_paused;    // standby: pg_is_wal_replay_paused()
   std::optional<WalReceiver> receiver;  // standby: present while a WAL receiver runs
   bool stopping =
       false;  // a smart shutdown was requested there; known only if pg_status is loaded there
@@ -88,6 +89,10 @@ struct Facts {
   std::shared_ptr<const ServerFacts> inside;  // told by its own pg_status; null: it tells nothing
   bool details_hidden =
       false;  // something above is missing because the role is not a member of pg_monitor
+  std::string missing_grants;    // what would give the role the rights that it lacks; "" none. What
+                                 // takes them is missing above, or 0 or "" for unknown
+  std::uint64_t connection = 0;  // rises with each new one, but for those that take the place of
+                                 // one that we have let go ourselves
   std::vector<LoginWarning> warnings;  // of the connection that answered; kMaxLoginWarnings
 };
 

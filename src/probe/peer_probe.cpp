@@ -91,6 +91,7 @@ void PeerProbe::Begin(MonoUs now, const Limits& limits) {
   lost_connection_ = false;
   resting_wakes_ = 0;
   repeats_ = 0;
+  asked_rights_ = false;
   keep_ = limits.poll_interval_us <= kKeepUpToUs;
   max_fails_ = std::max(limits.max_fails, 1);
   least_share_us_ = limits.poll_timeout_us / kLeastShare;
@@ -294,6 +295,10 @@ void PeerProbe::AdvanceConnecting(MonoUs now, LinkStep step) {
     const LinkFailure failure = link_->failure();
     if (!GoOnToNextAddress(now, failure)) CannotConnect(now, LinkFailure(telling_));
   } else if (step == LinkStep::kDone) {
+    if (!former_ && !let_go_) ++connections_;
+    let_go_ = false;
+    asks_rights_ = rights_.missing.any();
+    rights_ = Rights{};
     LetFormerGo();
     book_.Served();
     moved_ = false;
@@ -307,7 +312,22 @@ void PeerProbe::StartAsking(MonoUs now) {
   // Taken before the query goes out: what the host tells is at least as new as this.
   current_.asked = now;
   current_.peer_address = link_->peer_address();
-  AdvanceAsking(now, link_->Ask(ProbeQuery(AsksRecovery())));
+  AdvanceAsking(now, link_->Ask(asks_rights_ ? RightsQuery(AsksRecovery())
+                                             : ProbeQuery(AsksRecovery(), rights_)));
+}
+
+// After a question that failed for a right: the rights are asked for, or done without. False when
+// there is nothing left to leave out.
+bool PeerProbe::DoWithout(const LinkFailure& failure) {
+  if (!failure.denied && !(asks_rights_ && failure.absent)) return false;
+  if (!std::exchange(asked_rights_, true)) {
+    asks_rights_ = true;
+    return true;
+  }
+  if (rights_.missing.all()) return false;
+  asks_rights_ = false;
+  rights_ = NoRights(failure.error);
+  return true;
 }
 
 // A pooler may tell the version of another server than the one that answers.
@@ -330,6 +350,10 @@ void PeerProbe::AdvanceAsking(MonoUs now, LinkStep step) {
       StartAsking(now);
       return;
     }
+    if (DoWithout(failure)) {
+      StartAsking(now);
+      return;
+    }
     const bool connection_ended =
         failure.outcome == Outcome::kClosed || failure.outcome == Outcome::kTerminated;
     if (kept_connection_ && connection_ended) {
@@ -349,7 +373,14 @@ void PeerProbe::AdvanceAsking(MonoUs now, LinkStep step) {
 }
 
 void PeerProbe::FinishReading(MonoUs now) {
-  Result<Facts> facts = ParseReply(link_->Answer(), link_->server_version());
+  if (asks_rights_) {
+    rights_ = ReadRights(link_->Answer());
+    asks_rights_ = false;
+    asked_rights_ = true;
+    StartAsking(now);
+    return;
+  }
+  Result<Facts> facts = ParseReply(link_->Answer(), link_->server_version(), rights_);
   if (!facts) {
     Fail(now, Outcome::kGarbled, facts.error());
     return;
@@ -357,10 +388,12 @@ void PeerProbe::FinishReading(MonoUs now) {
   current_.outcome = Outcome::kOk;
   current_.facts = std::move(facts.value());
   current_.facts.warnings = link_->warnings();
+  current_.facts.connection = connections_;
   const bool ours = IsOurs(link_->Answer(), link_->session());
   if (!ours) current_.facts.asker.reset();
   // A smart shutdown waits until the last session has ended. Ours must not be the one.
   const bool is_kept = keep_ && !current_.facts.stopping && !give_up_;
+  let_go_ = !keep_;
   if (!is_kept) {
     link_->Close();
   } else if (ours) {
@@ -430,6 +463,7 @@ void PeerProbe::Fail(MonoUs now, Outcome outcome, const std::string& error) {
   current_.outcome = outcome;
   current_.error = error;
   stalled_since_ = 0;
+  let_go_ = false;
   LetFormerGo();
   link_->Close();
   Finish(now);

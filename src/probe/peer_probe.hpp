@@ -11,7 +11,9 @@
 // Begin() moves from kResting onwards; each other state ends in kResting with an Observation at the
 // latest when the deadline passes (OnDeadline). A kept connection that turns out to be dead is
 // replaced once within the same probe: a session that was ended while nobody looked says nothing
-// about the server. Nor does a query that was cancelled: it is asked again, a few times.
+// about the server. Nor does a query that was cancelled: it is asked again, a few times. And one
+// for which a right is missing is asked again without what takes it, once the rights were asked
+// for; so they are first of all on a new connection, when some were missing on the last one.
 //
 // A connection that is too old is kept until a new one is made: a server that has no place for one
 // more session just then, or hangs at the login, is asked on the old one. So is one whose name has
@@ -36,6 +38,7 @@
 #include "probe/address_book.hpp"
 #include "probe/link.hpp"
 #include "probe/observation.hpp"
+#include "probe/rights.hpp"
 
 #include "base/cpp_only.hpp"
 
@@ -117,6 +120,7 @@ class PeerProbe {
   void AdvanceConnecting(MonoUs now, LinkStep step);
   void StartAsking(MonoUs now);
   bool AsksRecovery() const;
+  bool DoWithout(const LinkFailure& failure);
   void AdvanceAsking(MonoUs now, LinkStep step);
   void FinishReading(MonoUs now);
   void Fail(MonoUs now, Outcome outcome, const std::string& error);
@@ -145,6 +149,11 @@ class PeerProbe {
   int repeats_ = 0;        // of the query, in this probe
   // Of a server that does not know the view although its version says so: somebody stands between.
   int version_without_view_ = 0;
+  Rights rights_;                  // on the connection that there is
+  bool asks_rights_ = false;       // they are what is asked now
+  bool asked_rights_ = false;      // in this probe
+  std::uint64_t connections_ = 0;  // made, but for those that took the place of one let go by us
+  bool let_go_ = false;            // the last one was
   // A session that did not answer in time and is waited for by the next probe: where that stands.
   State stalled_ = State::kResting;  // kResting: there is none
   LinkStep stalled_step_ = LinkStep::kDone;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -63,14 +64,35 @@ enum Column : std::size_t {
   kColumnCount
 };
 
-// in_recovery is read once, in a subquery with OFFSET 0 (which the planner does not pull up),
-// because a promotion may end in mid-query and the functions for a primary are errors in recovery.
-// Once false it stays false.
+// The rights that a part of the question takes.
+using Takes = std::uint32_t;
+constexpr Takes Of(Right right) { return Takes{1} << static_cast<unsigned>(right); }
+constexpr Takes kNothing = 0;
+constexpr Takes kOfControl = Of(Right::kControlCheckpoint) | Of(Right::kControlRecovery);
+constexpr Takes kOfSetting = Of(Right::kSetting);
+constexpr Takes kOfReceiver = Of(Right::kReceiver);
+constexpr Takes kOfSenders = Of(Right::kSenders);
+constexpr Takes kOfSlots = kOfSenders | Of(Right::kSlots);
+constexpr Takes kOfSeconds = Of(Right::kSeconds);
+
+struct Part {
+  Column column;
+  std::string_view text;
+  Takes takes = kNothing;
+};
+
+// The columns in their order; of those of one column the first is taken that the role has a right
+// to, else it is NULL.
+//
+// r is whether the server is in recovery: read once, in a subquery with OFFSET 0 (which the planner
+// does not pull up), because a promotion may end in mid-query and the functions for a primary are
+// errors in recovery. Once false it stays false.
 //
 // The timeline: a primary writes the one that its current WAL file's name begins with. A standby
 // has no function for it; the control file's are the newest it has certainly reached, its WAL
 // receiver knows better when the role may see it, and pg_status there knows it for certain. So does
-// pg_stat_recovery of PostgreSQL 19, when the role may see that.
+// pg_stat_recovery of PostgreSQL 19, when the role may see that. (Of a primary the control file may
+// have an old one for minutes after its promotion.)
 //
 // pg_status.node_state is the peer's own pg_status speaking; NULL when it is not loaded there.
 //
@@ -80,56 +102,100 @@ enum Column : std::size_t {
 // pg_backend_pid and the mark tell whether the session is ours, or a pooler's that many share;
 // inet_client_addr as whom the host sees us.
 //
+// Short names and no blank too many: a server that logs statements writes the text of a prepared
+// one with each execution. Everything is qualified all the same. Addresses of clients have no mask,
+// so they are shown as addresses alone.
+constexpr Part kColumns[] = {
+    {kInRecovery, "r"},
+    {kSystemIdentifier, "y.system_identifier", Of(Right::kControlSystem)},
+    {kControlTimeline, "CASE WHEN r THEN GREATEST(c.timeline_id,v.min_recovery_end_timeline)END",
+     kOfControl},
+    {kControlTimeline, "CASE WHEN r THEN c.timeline_id END", Of(Right::kControlCheckpoint)},
+    {kControlTimeline, "CASE WHEN r THEN v.min_recovery_end_timeline END",
+     Of(Right::kControlRecovery)},
+    {kWalFile,
+     "CASE WHEN NOT r THEN pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn())END",
+     Of(Right::kWalFile)},
+    {kPostmasterStart, "pg_catalog.date_part('epoch',pg_catalog.pg_postmaster_start_time())",
+     Of(Right::kStart) | kOfSeconds},
+    {kClusterName, "pg_catalog.current_setting('cluster_name',true)", kOfSetting},
+    {kClock, "pg_catalog.date_part('epoch',pg_catalog.clock_timestamp())",
+     Of(Right::kClock) | kOfSeconds},
+    {kWriteLsn, "CASE WHEN NOT r THEN pg_catalog.pg_current_wal_lsn()END"},
+    {kReceiveLsn, "CASE WHEN r THEN pg_catalog.pg_last_wal_receive_lsn()END",
+     Of(Right::kReceiveLsn)},
+    {kReplayLsn, "CASE WHEN r THEN pg_catalog.pg_last_wal_replay_lsn()END"},
+    {kReplayCommit,
+     "CASE WHEN r THEN"
+     " pg_catalog.date_part('epoch',pg_catalog.pg_last_xact_replay_timestamp())END",
+     Of(Right::kReplayTime) | kOfSeconds},
+    {kReplayPaused, "CASE WHEN r THEN pg_catalog.pg_is_wal_replay_paused()END",
+     Of(Right::kReplayPause)},
+    {kReceiverPid, "w.pid", kOfReceiver},
+    {kReceiverStatus, "w.status", kOfReceiver},
+    {kReceiverHost, "w.sender_host", kOfReceiver},
+    {kReceiverPort, "w.sender_port", kOfReceiver},
+    {kReceiverTimeline, "w.received_tli", kOfReceiver},
+    {kReceiverLatestEnd, "w.latest_end_lsn", kOfReceiver},
+    {kReceiverSlot, "w.slot_name", kOfReceiver},
+    {kReceiverConninfo, "w.conninfo", kOfReceiver},
+    {kNodeState, "pg_catalog.current_setting('pg_status.node_state',true)", kOfSetting},
+    {kOpinions,
+     "CASE WHEN COALESCE(s.n,1)OPERATOR(pg_catalog.=)1 THEN"
+     " pg_catalog.current_setting('pg_status.opinions',true)END",
+     kOfSetting | kOfSenders},
+    {kOpinions, "pg_catalog.current_setting('pg_status.opinions',true)", kOfSetting},
+    {kFacts,
+     "CASE WHEN COALESCE(s.n,1)OPERATOR(pg_catalog.=)1 THEN"
+     " pg_catalog.current_setting('pg_status.facts',true)END",
+     kOfSetting | kOfSenders},
+    {kFacts, "pg_catalog.current_setting('pg_status.facts',true)", kOfSetting},
+    {kSenderPid, "s.pid", kOfSenders},
+    {kSenderUser, "s.usename", kOfSenders},
+    {kSenderName, "s.application_name", kOfSenders},
+    {kSenderAddress, "s.client_addr", kOfSenders},
+    {kSenderState, "s.state", kOfSenders},
+    {kSenderSyncState, "s.sync_state", kOfSenders},
+    {kSenderSyncPriority, "s.sync_priority", kOfSenders},
+    {kSenderSlot, "s.slot", kOfSlots},
+    {kSenderKind, "s.kind", kOfSenders},
+    {kReplayTimeline, "q.last_replayed_tli", Of(Right::kRecovery)},
+    {kAsker, "pg_catalog.inet_client_addr()", Of(Right::kAsker)},
+    {kBackendPid, "pg_catalog.pg_backend_pid()", Of(Right::kProcess)},
+    {kMark, "pg_catalog.current_setting('pg_status_session.mark',true)", kOfSetting},
+};
+
 // A walsender's slot is "" when it has none. What it sends to: a base backup and a logical
 // walsender (which alone has a database) are no standby's; who takes WAL without ever replaying
 // any, most likely an archiver's. pg_stat_get_activity is what the view itself asks, and tells
-// everybody the database. The walsenders' query has a LIMIT so that the answer stays bounded.
-constexpr std::string_view kColumns =
-    "SELECT f.in_recovery,"
-    " cs.system_identifier,"
-    " CASE WHEN f.in_recovery"
-    "      THEN GREATEST(cc.timeline_id, cr.min_recovery_end_timeline) END,"
-    " CASE WHEN f.in_recovery THEN NULL"
-    "      ELSE pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) END,"
-    " pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time()),"
-    " pg_catalog.current_setting('cluster_name'),"
-    " pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()),"
-    " CASE WHEN f.in_recovery THEN NULL ELSE pg_catalog.pg_current_wal_lsn() END,"
-    " CASE WHEN f.in_recovery THEN pg_catalog.pg_last_wal_receive_lsn() END,"
-    " CASE WHEN f.in_recovery THEN pg_catalog.pg_last_wal_replay_lsn() END,"
-    " CASE WHEN f.in_recovery"
-    "      THEN pg_catalog.date_part('epoch', pg_catalog.pg_last_xact_replay_timestamp()) END,"
-    " CASE WHEN f.in_recovery THEN pg_catalog.pg_is_wal_replay_paused() END,"
-    " w.pid, w.status, w.sender_host, w.sender_port, w.received_tli, w.latest_end_lsn,"
-    " w.slot_name, w.conninfo,"
-    " pg_catalog.current_setting('pg_status.node_state', true),"
-    " CASE WHEN COALESCE(s.ordinal, 1) OPERATOR(pg_catalog.=) 1"
-    "      THEN pg_catalog.current_setting('pg_status.opinions', true) END,"
-    " CASE WHEN COALESCE(s.ordinal, 1) OPERATOR(pg_catalog.=) 1"
-    "      THEN pg_catalog.current_setting('pg_status.facts', true) END,"
-    " s.pid, s.usename, s.application_name, pg_catalog.host(s.client_addr), s.state, s.sync_state,"
-    " s.sync_priority, s.slot, s.kind, ";
-constexpr std::string_view kOfRecovery = "v.last_replayed_tli";
-constexpr std::string_view kNotOfRecovery = "NULL";
-constexpr std::string_view kSources =
-    ", pg_catalog.host(pg_catalog.inet_client_addr()), pg_catalog.pg_backend_pid(),"
-    " pg_catalog.current_setting('pg_status_session.mark', true)"
-    " FROM (SELECT pg_catalog.pg_is_in_recovery() AS in_recovery OFFSET 0) f"
-    " CROSS JOIN pg_catalog.pg_control_system() cs"
-    " CROSS JOIN pg_catalog.pg_control_checkpoint() cc"
-    " CROSS JOIN pg_catalog.pg_control_recovery() cr"
-    " LEFT JOIN pg_catalog.pg_stat_wal_receiver w ON true"
-    " LEFT JOIN (SELECT r.*, pg_catalog.row_number() OVER () AS ordinal,"
-    "                   COALESCE(CAST(l.slot_name AS pg_catalog.text), '') AS slot,"
-    "                   CASE WHEN a.datid IS NOT NULL OR r.state OPERATOR(pg_catalog.=) 'backup'"
-    "                        THEN 'other'"
-    "                        WHEN r.write_lsn IS NOT NULL AND r.replay_lsn IS NULL"
-    "                        THEN 'receiver' ELSE 'standby' END AS kind"
-    "            FROM pg_catalog.pg_stat_replication r"
-    "            LEFT JOIN LATERAL pg_catalog.pg_stat_get_activity(r.pid) a ON true"
-    "            LEFT JOIN pg_catalog.pg_replication_slots l"
-    "                   ON l.active_pid OPERATOR(pg_catalog.=) r.pid LIMIT 1000) s ON true";
-constexpr std::string_view kSourceOfRecovery = " LEFT JOIN pg_catalog.pg_stat_recovery v ON true";
+// everybody the database. The LIMIT keeps the answer bounded.
+constexpr std::string_view kSenderRows =
+    " LEFT JOIN(SELECT r.*,pg_catalog.row_number()OVER()n,"
+    "CASE WHEN a.datid IS NOT NULL OR r.state OPERATOR(pg_catalog.=)'backup' THEN 'other'"
+    " WHEN r.write_lsn IS NOT NULL AND r.replay_lsn IS NULL THEN 'receiver' ELSE 'standby' END "
+    "kind";
+
+// Where the columns come from, in pieces one behind the other.
+struct Piece {
+  std::string_view text;
+  Takes takes = kNothing;
+};
+constexpr Piece kSources[] = {
+    {" FROM(SELECT pg_catalog.pg_is_in_recovery()r OFFSET 0)f"},
+    {" CROSS JOIN pg_catalog.pg_control_system()y", Of(Right::kControlSystem)},
+    {" CROSS JOIN pg_catalog.pg_control_checkpoint()c", Of(Right::kControlCheckpoint)},
+    {" CROSS JOIN pg_catalog.pg_control_recovery()v", Of(Right::kControlRecovery)},
+    {" LEFT JOIN pg_catalog.pg_stat_wal_receiver w ON true", kOfReceiver},
+    {kSenderRows, kOfSenders},
+    {",COALESCE(l.slot_name,'')slot", kOfSlots},
+    {" FROM pg_catalog.pg_stat_replication r"
+     " LEFT JOIN LATERAL pg_catalog.pg_stat_get_activity(r.pid)a ON true",
+     kOfSenders},
+    {" LEFT JOIN pg_catalog.pg_replication_slots l ON l.active_pid OPERATOR(pg_catalog.=)r.pid",
+     kOfSlots},
+    {" LIMIT 1000)s ON true", kOfSenders},
+    {" LEFT JOIN pg_catalog.pg_stat_recovery q ON true", Of(Right::kRecovery)},
+};
 
 constexpr std::uint64_t kMaxProcess = std::numeric_limits<int>::max();
 
@@ -233,8 +299,10 @@ class RowReader {
 
 constexpr std::uint64_t kMaxTimeline = std::numeric_limits<std::uint32_t>::max();
 
-// As in PostgreSQL's walreceiver.c.
-std::string FallbackName(const std::string& cluster_name) {
+// As in PostgreSQL's walreceiver.c; "" when the role may not read cluster_name.
+std::string FallbackName(const RowReader& row) {
+  if (row.IsNull(kClusterName)) return "";
+  const std::string cluster_name = row.Text(kClusterName);
   return cluster_name.empty() ? "walreceiver" : cluster_name;
 }
 
@@ -254,9 +322,7 @@ std::optional<WalReceiver> ReadReceiver(RowReader& row) {
       row.Number(kReceiverTimeline, kMaxTimeline, "WAL receiver timeline").value_or(0));
   receiver.latest_end_lsn = row.Position(kReceiverLatestEnd, "WAL receiver position");
   receiver.slot = row.Text(kReceiverSlot);
-  receiver.name =
-      ReceiverName(row.LongText(kReceiverConninfo), FallbackName(row.Text(kClusterName)))
-          .value_or("");
+  receiver.name = ReceiverName(row.LongText(kReceiverConninfo), FallbackName(row)).value_or("");
   return receiver;
 }
 
@@ -281,6 +347,12 @@ void ReadInside(const Rows& rows, Facts& facts) {
   }
 }
 
+// Which server it is, where the role may not ask SQL.
+void IdentifyByInside(const ServerFacts& inside, Facts& facts) {
+  if (facts.system_identifier == 0) facts.system_identifier = inside.system_identifier;
+  if (facts.postmaster_start == 0) facts.postmaster_start = inside.postmaster_start;
+}
+
 // What the standby's own pg_status tells of its receiver goes above the view: there a receiver
 // streams before it is connected, is not there until it is, and may not be seen by everybody.
 void ApplyInside(const ServerFacts& inside, std::optional<WalReceiver>& receiver) {
@@ -300,8 +372,10 @@ void ApplyInside(const ServerFacts& inside, std::optional<WalReceiver>& receiver
 }
 
 // How far a standby has come, and by whom it is fed.
-void ReadStandby(RowReader& row, Facts& facts) {
+void ReadStandby(RowReader& row, const Rights& rights, Facts& facts) {
   facts.receiver = ReadReceiver(row);
+  // There may be one, and nothing is known of it.
+  if (rights.Lacks(Right::kReceiver)) facts.receiver.emplace();
   facts.timeline = static_cast<std::uint32_t>(
       row.Number(kControlTimeline, kMaxTimeline, "timeline").value_or(0));
   if (facts.receiver && facts.receiver->timeline > facts.timeline) {
@@ -355,10 +429,21 @@ std::string ReadSenders(const Rows& rows, Facts& facts) {
 
 }  // namespace
 
-std::string ProbeQuery(bool asks_recovery) {
-  std::string query(kColumns);
-  query.append(asks_recovery ? kOfRecovery : kNotOfRecovery).append(kSources);
-  if (asks_recovery) query.append(kSourceOfRecovery);
+std::string ProbeQuery(bool asks_recovery, const Rights& rights) {
+  auto missing = static_cast<Takes>(rights.missing.to_ulong());
+  if (!asks_recovery) missing |= Of(Right::kRecovery);
+  std::string query = "SELECT ";
+  query.reserve(3072);
+  for (std::size_t column = 0; column < kColumnCount; ++column) {
+    const auto* const part =
+        std::find_if(std::begin(kColumns), std::end(kColumns), [&](const Part& candidate) {
+          return candidate.column == column && (candidate.takes & missing) == 0;
+        });
+    query.append(column == 0 ? "" : ",").append(part == std::end(kColumns) ? "NULL" : part->text);
+  }
+  for (const Piece& piece : kSources) {
+    if ((piece.takes & missing) == 0) query.append(piece.text);
+  }
   return query;
 }
 
@@ -369,7 +454,7 @@ std::string AnsweringSession(const Rows& rows) {
   return std::string(process->substr(0, kMaxText)) + ' ' + std::string(mark->substr(0, kMaxText));
 }
 
-Result<Facts> ParseReply(const Rows& rows, int server_version) {
+Result<Facts> ParseReply(const Rows& rows, int server_version, const Rights& rights) {
   // The last columns are for AnsweringSession(), and tell nothing of the host.
   const bool is_whole = rows.columns() == kColumnCount || rows.columns() == kBackendPid;
   if (rows.rows() == 0 || !is_whole) {
@@ -383,36 +468,39 @@ Result<Facts> ParseReply(const Rows& rows, int server_version) {
   const auto identifier = row.Identifier(kSystemIdentifier, "system identifier");
   const auto clock = row.Seconds(kClock, "clock");
   const auto start = row.Seconds(kPostmasterStart, "start time");
-  if (!in_recovery || !identifier || !clock || !start) {
+  if (!in_recovery || !row.complaint().empty()) {
     return Error{row.complaint().empty() ? "the answer lacks a needed fact" : row.complaint()};
   }
   facts.in_recovery = *in_recovery;
-  facts.system_identifier = *identifier;
-  facts.clock = *clock;
-  facts.postmaster_start = *start;
+  facts.system_identifier = identifier.value_or(0);
+  facts.clock = clock.value_or(0);
+  facts.postmaster_start = start.value_or(0);
   facts.cluster_name = row.Text(kClusterName);
   facts.write_lsn = row.Position(kWriteLsn, "write position");
   facts.receive_lsn = row.Position(kReceiveLsn, "receive position");
   facts.replay_lsn = row.Position(kReplayLsn, "replay position");
   facts.replay_commit = row.Seconds(kReplayCommit, "time of the last replayed commit");
-  facts.replay_paused = row.Bool(kReplayPaused, "replay state").value_or(false);
+  facts.replay_paused = row.Bool(kReplayPaused, "replay state");
   facts.stopping = row.Text(kNodeState) == "stopping";
-  facts.asker = row.Text(kAsker);
+  if (!rights.Lacks(Right::kAsker)) facts.asker = row.Text(kAsker);
   ReadOpinionsOf(rows, facts);
   ReadInside(rows, facts);
+  if (facts.inside) IdentifyByInside(*facts.inside, facts);
 
   if (facts.in_recovery) {
-    ReadStandby(row, facts);
+    ReadStandby(row, rights, facts);
   } else {
     facts.timeline = row.TimelineOfWalFile(kWalFile, "WAL file name").value_or(0);
     if (!facts.write_lsn) return Error{"the answer has no usable write position"};
   }
-  facts.timeline_exact = facts.timeline_exact || !facts.in_recovery ||
+  facts.timeline_exact = facts.timeline_exact || (!facts.in_recovery && facts.timeline != 0) ||
                          (facts.inside && facts.inside->timeline != 0) ||
                          (facts.receiver && facts.receiver->timeline != 0);
   if (facts.inside && facts.inside->timeline != 0) facts.timeline = facts.inside->timeline;
   if (!row.complaint().empty()) return Error{row.complaint()};
   const std::string complaint = ReadSenders(rows, facts);
+  if (rights.Lacks(Right::kSenders)) facts.senders_missing = facts.details_hidden = true;
+  facts.missing_grants = rights.grants;
   if (!complaint.empty()) return Error{complaint};
   return facts;
 }

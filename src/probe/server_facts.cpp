@@ -117,6 +117,20 @@ bool ReadReadOnly(std::string_view rest, ServerFacts& facts) {
   return true;
 }
 
+bool ReadSystem(std::string_view rest, ServerFacts& facts) {
+  const auto system = ReadNumber(Take(rest, ' '), std::numeric_limits<std::uint64_t>::max());
+  if (!system || facts.system_identifier != 0) return false;
+  facts.system_identifier = *system;
+  return true;
+}
+
+bool ReadStarted(std::string_view rest, ServerFacts& facts) {
+  const auto started = ReadNumber(Take(rest, ' '), std::numeric_limits<WallUs>::max());
+  if (!started || facts.postmaster_start != 0) return false;
+  facts.postmaster_start = static_cast<WallUs>(*started);
+  return true;
+}
+
 struct Keyword {
   std::string_view word;
   bool (*read)(std::string_view rest, ServerFacts& facts);
@@ -126,7 +140,8 @@ constexpr Keyword kKeywords[] = {
     {"timeline", ReadTimeline},  {"history", ReadHistory},     {"fork", ReadFork},
     {"receiver", ReadReceiver},  {"upstream", ReadUpstream},   {"name", ReadName},
     {"slot", ReadSlot},          {"promoting", ReadPromoting}, {"oldest_wal", ReadOldestWal},
-    {"read_only", ReadReadOnly}, {"address", ReadAddress},
+    {"read_only", ReadReadOnly}, {"address", ReadAddress},     {"system", ReadSystem},
+    {"started", ReadStarted},
 };
 
 bool ReadLine(std::string_view line, ServerFacts& facts) {
@@ -170,7 +185,8 @@ bool ServerFacts::operator==(const ServerFacts& other) const {
   const auto all = [](const ServerFacts& facts) {
     return std::tie(facts.timeline, facts.history, facts.receiver, facts.upstream_host,
                     facts.upstream_port, facts.receiver_name, facts.receiver_slot,
-                    facts.promoting_since, facts.oldest_wal, facts.read_only, facts.address);
+                    facts.promoting_since, facts.oldest_wal, facts.read_only, facts.address,
+                    facts.system_identifier, facts.postmaster_start);
   };
   return all(*this) == all(other);
 }
@@ -214,6 +230,8 @@ std::string WriteServerFacts(const ServerFacts& facts) {
   }
   if (facts.read_only) writer.Line("read_only", *facts.read_only ? "on" : "off");
   writer.Text("address", facts.address);
+  if (facts.system_identifier != 0) writer.Line("system", facts.system_identifier);
+  if (facts.postmaster_start > 0) writer.Line("started", facts.postmaster_start);
   return text;
 }
 

@@ -14,6 +14,8 @@
 //   oldest_wal 0/3000000
 //   read_only off
 //   address 10.0.0.2
+//   system 7000000000000000001
+//   started 1700000000250000
 //
 // One fact in each line, in this order; what is not known, or is not the case, has none. "history"
 // tells from which timeline on the forks are known (1: all of them); each fork, the oldest first,
@@ -22,7 +24,9 @@
 // standby has a receiver (none, connecting or streaming), an upstream, a name and a slot: where its
 // WAL receiver is connected to ("-" for a port that is not known), and as whom. "promoting": since
 // when promotion is asked for, in microseconds since 1970. "address": as
-// which the primary sees this server, when that is known. In texts, what is not printable ASCII is
+// which the primary sees this server, when that is known. "system" and "started" tell this run of
+// this server from all others, for a role that may not ask SQL for them: the system identifier, and
+// the start of the postmaster in microseconds since 1970. In texts, what is not printable ASCII is
 // written as %XX. Lines with other words, and more fields in a line, are of a later version: the
 // reader leaves them out.
 #pragma once
@@ -75,6 +79,8 @@ struct ServerFacts {
   std::optional<Lsn> oldest_wal;          // the beginning of the oldest WAL that is still there
   std::optional<bool> read_only;          // default_transaction_read_only; nullopt unknown
   std::string address;                    // as which the primary sees this server; "" unknown
+  std::uint64_t system_identifier = 0;    // 0 unknown
+  WallUs postmaster_start = 0;            // 0 unknown
 
   bool operator==(const ServerFacts& other) const;
 };

@@ -206,9 +206,9 @@ void FillInside(const HostVerdict& verdict, const Facts& facts, PgstHost& host) 
     host.has_read_only = 1;
     host.read_only = Flag(*facts.inside->read_only);
   }
-  if (verdict.role == Role::kStandby) {
+  if (verdict.role == Role::kStandby && facts.replay_paused) {
     host.has_replay_paused = 1;
-    host.replay_paused = Flag(facts.replay_paused);
+    host.replay_paused = Flag(*facts.replay_paused);
   }
   // Any role can see that there is no receiver; what a receiver does takes pg_monitor to see.
   if (!facts.receiver) {

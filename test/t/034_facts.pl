@@ -15,6 +15,8 @@ my $startup;    # a startup process that was stopped
 END { kill 'CONT', $startup if $startup }
 
 # What the server says: a hash of its lines, `forks` a list of [timeline, end].
+my %run_told;    # node name -> "system identifier, start in microseconds", as told last
+
 sub facts_of {
     my ($node, $session) = @_;
     my $query = q(SELECT current_setting('pg_status.facts'));
@@ -26,6 +28,8 @@ sub facts_of {
         if ($word eq 'fork') { push @{ $facts{forks} }, [@fields] }
         else                 { $facts{$word} = join ' ', @fields }
     }
+    # (which run of which server it is, they all tell)
+    $run_told{ $node->name } = join ' ', map { delete $facts{$_} // '?' } qw(system started);
     return \%facts;
 }
 
@@ -102,6 +106,8 @@ subtest 'a primary' => sub {
     delete $facts->{oldest_wal};
     is_deeply($facts, { timeline => 1, history => 1, forks => [], read_only => 'off' },
         'its timeline, which is the first one, and no receiver');
+    is($run_told{primary}, sql($primary, q{SELECT concat_ws(' ', (SELECT system_identifier FROM pg_control_system()),
+        round(1000000 * extract(epoch FROM pg_postmaster_start_time()))::bigint)}), 'and which run of which server it is');
 
     wait_facts($primary, 'that old WAL is gone',
         sub {

@@ -254,6 +254,28 @@ TEST(Changes, HiddenDetailsAreToldOnceWithTheCure) {
   }
 }
 
+TEST(Changes, MissingRightsAreToldOnceForEachConnection) {
+  ToldScene scene(1);
+  Facts facts = Primary(1, 100);
+  facts.details_hidden = true;
+  facts.missing_grants = "GRANT it;";
+  facts.connection = 1;
+  EXPECT_EQ(scene.After(0, facts, 1000).size(), 3U);
+  EXPECT_EQ(scene.told[1].message,
+            "host \"a:5432\" does not let the role of the polls read all that it should");
+  EXPECT_EQ(scene.told[1].level, LogLine::Level::kWarning);
+  EXPECT_NE(scene.told[1].hint.find("GRANT it;"), std::string::npos);
+  EXPECT_EQ(scene.After(0, facts, 2000), Lines());
+  facts.connection = 2;
+  EXPECT_EQ(scene.After(0, facts, 3000).size(), 1U);
+  facts.missing_grants = "GRANT it; GRANT that;";
+  EXPECT_EQ(scene.After(0, facts, 4000).size(), 1U);
+  facts.missing_grants.clear();
+  facts.details_hidden = false;
+  EXPECT_EQ(scene.After(0, facts, 5000),
+            Lines({"host \"a:5432\" lets the role of the polls read all that it should"}));
+}
+
 TEST(Changes, WarningsOfTheLoginAreToldOnce) {
   ToldScene scene(1);
   Facts facts = Primary(1, 100);

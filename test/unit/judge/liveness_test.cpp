@@ -234,5 +234,35 @@ INSTANTIATE_TEST_SUITE_P(
         TimelineCase{"another system", Standby(9, 10), OfSystem(Standby(1, 20), kOtherSystem), 1},
         TimelineCase{"a primary's word is exact", Standby(3, 10), Primary(2, 20, kStart + 5), 2}));
 
+// ---- what may not be read any more
+
+TEST(Remembered, IdentifierOfTheServerThatBeganAtThatMoment) {
+  HostVerdict host;
+  RecordObservation(host, Answer(Standby(1, 100), 1000), {});
+  Facts hidden = Standby(1, 100);
+  hidden.system_identifier = 0;
+  RecordObservation(host, Answer(hidden, 2000), {});
+  EXPECT_EQ(host.facts->system_identifier, kSystem);
+  hidden.postmaster_start += 1;
+  RecordObservation(host, Answer(hidden, 3000), {});
+  EXPECT_EQ(host.facts->system_identifier, 0u) << "it may be another one";
+  hidden.postmaster_start = 0;
+  RecordObservation(host, Answer(hidden, 4000), {});
+  RecordObservation(host, Answer(hidden, 5000), {});
+  EXPECT_EQ(host.facts->system_identifier, 0u) << "no start is no evidence";
+}
+
+TEST(Remembered, TimelineOfAPrimaryIsThatOfItsRun) {
+  HostVerdict host;
+  RecordObservation(host, Answer(Primary(3, 100), 1000), {});
+  Facts hidden = Primary(0, 200);
+  RecordObservation(host, Answer(hidden, 2000), {});
+  EXPECT_EQ(host.facts->timeline, 3u);
+  EXPECT_EQ(host.primary_since, Ms(1000)) << "it has been one all the time";
+  hidden.postmaster_start += 1;
+  RecordObservation(host, Answer(hidden, 3000), {});
+  EXPECT_EQ(host.facts->timeline, 0u);
+}
+
 }  // namespace
 }  // namespace pg_status

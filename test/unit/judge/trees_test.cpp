@@ -94,6 +94,63 @@ std::size_t SizeAt(const std::vector<Tree>& trees, std::size_t claimant) {
   return 0;
 }
 
+// ---- what a role may not read
+
+Facts Hidden(Facts facts) {
+  if (facts.in_recovery) facts.receiver = WalReceiver();
+  facts.timeline = 0;
+  facts.timeline_exact = false;
+  return facts;
+}
+
+// A hidden receiver and a hidden timeline speak against nobody.
+TEST(Trees, StandbysThatTellNothingAreWithTheOnlyPrimary) {
+  for (const bool primary_tells : {true, false}) {
+    Story story(3);
+    for (const int ms : {1000, 2000, 3000}) {
+      const Facts primary = Story::PrimaryOf(0, 1);
+      story.Answers(0, primary_tells ? primary : Hidden(primary), ms);
+      for (const std::size_t i : {1, 2})
+        story.Answers(i, Hidden(Story::StandbyOf(i, 1, 0)), ms + 1);
+    }
+    EXPECT_EQ(story.Named(), 0u);
+    EXPECT_EQ(SizeAt(TreesOf(story, 3010), 0), 3u);
+    EXPECT_FALSE(story.cluster.split_brain);
+    EXPECT_EQ(story.cluster.fence_cause, FenceCause::kNone);
+  }
+}
+
+TEST(Trees, StandbysWithTheirTimelineAreWithAPrimaryThatDoesNotTellIt) {
+  Story story(3);
+  for (const int ms : {1000, 2000, 3000}) {
+    story.Answers(0, Hidden(Story::PrimaryOf(0, 1)), ms);
+    for (const std::size_t i : {1, 2}) {
+      Facts standby = Story::StandbyOf(i, 1, 0);
+      standby.receiver = WalReceiver();
+      story.Answers(i, standby, ms + 1);
+    }
+  }
+  EXPECT_EQ(story.Named(), 0u);
+  EXPECT_EQ(SizeAt(TreesOf(story, 3010), 0), 3u);
+}
+
+// Whom they followed when they could tell it last may be long ago.
+TEST(Trees, WhoHidesItsReceiverMayHaveMoved) {
+  Story story = Three();
+  story.Dies(0, 3000);
+  Facts moved = Standby(1, 1000, Story::StartOf(2));
+  moved.receiver = WalReceiver();
+  moved.timeline_exact = false;
+  story.Answers(2, Voting(moved), 4000);
+  story.Answers(1, Story::PrimaryOf(1, 2), 4100);
+  story.Answers(2, Voting(moved), 4200);
+  EXPECT_EQ(story.Named(), 1u);
+  EXPECT_EQ(story.cluster.hosts[2].followed, "");
+  EXPECT_EQ(SizeAt(TreesOf(story, 4300), 1), 2u);
+}
+
+// ---- histories
+
 TEST(Trees, WhoIsOnAnotherHistoryIsNotWithWhomItStreamsFrom) {
   const struct {
     const char* what;

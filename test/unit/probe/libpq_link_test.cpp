@@ -352,7 +352,7 @@ TEST_F(LibpqLinkTest, WhatTheServerDoesNotHaveIsToldApart) {
   }
   EXPECT_EQ(Asked(ErrorResponse("FATAL", "42P01", "no such thing")), Stage::kFailed);
   EXPECT_FALSE(client_.failure().absent);
-  EXPECT_EQ(Asked(ErrorResponse("ERROR", "42501", "no")), Stage::kFailed);
+  EXPECT_EQ(Asked(ErrorResponse("ERROR", "42501", "no") + ReadyForQuery()), Stage::kFailed);
   EXPECT_FALSE(client_.failure().absent);
 }
 
@@ -509,6 +509,18 @@ TEST_F(LibpqLinkTest, CancelledQueryMayBeAskedAgain) {
   ASSERT_EQ(client_.link().Answer().rows(), 1u);
   EXPECT_EQ(client_.link().Answer().Cell(0, 0), "y");
   EXPECT_EQ(server_.sessions().size(), 1u);
+}
+
+TEST_F(PreparingTest, AfterADenialAnotherQuestionMayBePut) {
+  const std::string denied = ErrorResponse("ERROR", "42501", "denied") + ReadyForQuery();
+  Prepared(CommandComplete("PREPARE") + denied);
+  ExpectFailure(Outcome::kRejected);
+  EXPECT_TRUE(client_.failure().denied);
+  client_.link().Prepare();
+  ASSERT_EQ(AskedAgain(Answer({"x"})), Stage::kDone);
+  EXPECT_EQ(LastQuery(), "SELECT 1") << "not what was prepared";
+  AskedAgain(ErrorResponse("ERROR", "42883", "no such function") + ReadyForQuery());
+  EXPECT_FALSE(client_.failure().denied);
 }
 
 TEST_F(LibpqLinkTest, ErrorShowsTheServersWordsOnly) {

@@ -23,6 +23,8 @@ ServerFacts Standby() {
   facts.oldest_wal = 0x3000000;
   facts.read_only = false;
   facts.address = "10.0.0.2";
+  facts.system_identifier = 7000000000000000001;
+  facts.postmaster_start = 1700000000250000;
   return facts;
 }
 
@@ -39,7 +41,9 @@ constexpr const char* kStandby =
     "promoting 1700000000250000\n"
     "oldest_wal 0/3000000\n"
     "read_only off\n"
-    "address 10.0.0.2\n";
+    "address 10.0.0.2\n"
+    "system 7000000000000000001\n"
+    "started 1700000000250000\n";
 
 TEST(ServerFacts, AreWrittenALineEach) { EXPECT_EQ(WriteServerFacts(Standby()), kStandby); }
 
@@ -60,6 +64,8 @@ TEST(ServerFacts, AreReadAsTheyWereWritten) {
   facts.promoting_since = std::numeric_limits<WallUs>::max();
   facts.oldest_wal = std::numeric_limits<Lsn>::max();
   facts.read_only = true;
+  facts.system_identifier = std::numeric_limits<std::uint64_t>::max();
+  facts.postmaster_start = std::numeric_limits<WallUs>::max();
   EXPECT_EQ(ReadServerFacts(WriteServerFacts(facts)), facts);
 }
 
@@ -127,6 +133,11 @@ TEST(ServerFacts, ThatMakeNoSenseAreNone) {
            "oldest_wal 0/5\noldest_wal 0/5\n",
            "read_only\n",
            "read_only true\n",
+           "system 0\n",
+           "system -1\n",
+           "system 1\nsystem 2\n",
+           "started\n",
+           "started 1 \nstarted 1\n",
            "read_only on\nread_only off\n",
        }) {
     EXPECT_FALSE(ReadServerFacts(std::string("facts 1\n") + lines)) << lines;
@@ -187,6 +198,8 @@ TEST(ServerFacts, WhatTheReaderWouldRefuseIsNotWritten) {
   facts.address.assign(kMaxFactText + 1, 'x');
   facts.promoting_since = 0;
   facts.oldest_wal = kNoLsn;
+  facts.system_identifier = 0;
+  facts.postmaster_start = -1;
   EXPECT_EQ(WriteServerFacts(facts), "facts 1\ntimeline 3\nreceiver streaming\nread_only off\n");
   facts = ServerFacts();
   facts.upstream_host = "db1";
