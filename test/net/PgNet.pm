@@ -15,6 +15,7 @@ use PgNet::Network qw(obstacle in_namespace);
 use PgNet::Server;
 use PgStatus;
 use PgStatus::Http;
+use PgStatus::Worst qw(is_worst make_worst);
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -45,6 +46,7 @@ sub make_cluster {
     my @servers = map { PgNet::Server->new($network, $_) } @$names;
     my ($primary, @standbys) = @servers;
     $primary->init;
+    make_worst($primary->data_dir, $primary->as_user) if is_worst();
     configure_all($primary, 'pg_status.hosts' => hosts_entries(@servers) . $more, %settings);
     $_->copy($primary) foreach @standbys;
     return ($network, @servers);

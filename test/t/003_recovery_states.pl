@@ -29,8 +29,8 @@ sub words_until {
 # Runs pg_ctl without waiting for what it starts.
 sub pg_ctl {
     my ($node, @arguments) = @_;
-    local $ENV{PGAPPNAME};
-    delete $ENV{PGAPPNAME};
+    local @ENV{qw(PGAPPNAME PGOPTIONS)};
+    delete @ENV{qw(PGAPPNAME PGOPTIONS)};
     system('pg_ctl', '-W', '-s', '-D', $node->data_dir, '-l', $node->logfile, @arguments) == 0
       or die "pg_ctl @arguments: exit $?";
     return;
@@ -116,7 +116,7 @@ subtest 'promotion' => sub {
 };
 
 subtest 'fast shutdown' => sub {
-    my $plain = init_node(PostgreSQL::Test::Cluster->new('plain'),
+    my $plain = init_node(new_node('plain'),
         shared_preload_libraries => '', 'pg_status.port' => undef);
     $plain->start;
     my $without = seconds_to_stop($plain);

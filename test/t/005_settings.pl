@@ -4,9 +4,11 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 use PgStatus;
+use PgStatus::Worst qw(leave_to_test);
 use PostgreSQL::Test::Cluster;
 use Test::More;
 
+leave_to_test(qw(log_statement log_min_duration_statement));    # as below
 my $node = new_node('node');
 my $self = name_of($node);
 my $dead = '127.0.0.1:' . PostgreSQL::Test::Cluster::get_free_port();

@@ -8,6 +8,7 @@ use FindBin;
 use lib $FindBin::RealBin;
 use POSIX ();
 use PgStatus;
+use PgStatus::Worst qw(unshielded);
 use PgStatus::Http;
 use Test::More;
 use Time::HiRes qw(time);
@@ -48,8 +49,10 @@ SKIP: {
     skip 'prlimit is not installed', 1 unless -x '/usr/bin/prlimit';
     subtest 'a hard limit that is too low' => sub {
         # as $observer->start would, under a limit
-        system('prlimit', '--nofile=160:160', 'pg_ctl', '-w', '-s', '-D', $observer->data_dir, '-l', $observer->logfile,
-            'start') == 0 or BAIL_OUT('the server does not start under a limit of open files');
+        unshielded(sub {
+            system('prlimit', '--nofile=160:160', 'pg_ctl', '-w', '-s', '-D', $observer->data_dir, '-l',
+                $observer->logfile, 'start') == 0;
+        }) or BAIL_OUT('the server does not start under a limit of open files');
         $observer->_update_pid(1);
         $observer->safe_psql('postgres', 'CREATE EXTENSION pg_status');
         # Who has a descriptor is settled when each has been checked since it last changed: those that fail for another

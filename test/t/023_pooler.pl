@@ -9,12 +9,14 @@ use lib $FindBin::RealBin;
 use PgStatus;
 use PgStatus::Child;
 use PgStatus::Http;
+use PgStatus::Worst qw(leave_to_test);
 use PostgreSQL::Test::Cluster;
 use Test::More;
 
 my ($pgbouncer) = grep { -x } map { "$_/pgbouncer" } split(/:/, $ENV{PATH}), '/usr/sbin';
 plan skip_all => 'pgbouncer is not installed' unless $pgbouncer;
 
+leave_to_test('idle_session_timeout');    # no pooler keeps a session under it
 my $server = init_node(new_node('server'), shared_preload_libraries => '');
 $server->start;
 

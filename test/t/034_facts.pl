@@ -212,8 +212,8 @@ subtest 'a silent sender' => sub {
 subtest 'read only' => sub {
     set_conf($primary, default_transaction_read_only => 'on');
     wait_facts($primary, 'that it is read only', sub { $_[0]{read_only} eq 'on' });
-    my $session = PgStatus::Session->new(
-        $primary->connstr('postgres') . q( options='-c default_transaction_read_only=off'));
+    local $ENV{PGOPTIONS} = join ' ', $ENV{PGOPTIONS} // (), '-c default_transaction_read_only=off';
+    my $session = PgStatus::Session->new($primary->connstr('postgres'));
     is(facts_of($primary, $session)->{read_only}, 'on', 'whatever the session has for itself');
     $session->close;
     set_conf($primary, default_transaction_read_only => 'off');

@@ -7,8 +7,10 @@ use lib $FindBin::RealBin;
 use PgStatus;
 use PgStatus::Haproxy qw(query_at);
 use PgStatus::Http;
+use PgStatus::Worst qw(leave_to_test);
 use Test::More;
 
+leave_to_test('default_transaction_read_only');
 my @nodes = start_three();
 my ($primary, $standby) = @nodes;
 open_http(@nodes);
@@ -84,8 +86,8 @@ subtest 'read only by default' => sub {
     is(code($primary, "/$_"), 200, "/$_") foreach '', qw(master leader read-only health readiness);
     is((discover($standby, '/master'))[1], name_of($primary), 'it is the primary that is named');
     is(sql($primary, q{SELECT pg_status_check('read-write')}), 503, 'in SQL, too');
-    my $session = $primary->connstr('postgres') . q{ options='-c default_transaction_read_only=off'};
-    is(query_at($session, q{SELECT pg_status_check('read-write')}), 503, 'whatever the session has for itself');
+    local $ENV{PGOPTIONS} = join ' ', $ENV{PGOPTIONS} // (), '-c default_transaction_read_only=off';
+    is(query_at($primary->connstr('postgres'), q{SELECT pg_status_check('read-write')}), 503, 'whatever the session has for itself');
 };
 
 subtest 'a reload ends it' => sub {

@@ -25,7 +25,7 @@ $plain->safe_psql('postgres', 'CREATE ROLE reader');
 
 my $dump = PostgreSQL::Test::Utils::tempdir() . '/app.dump';
 command_ok([ 'pg_dump', '-Fc', '-f', $dump, '-d', $with->connstr('app') ], 'a dump');
-$plain->safe_psql('postgres', 'CREATE DATABASE app');
+$plain->safe_psql('postgres', 'CREATE DATABASE app TEMPLATE template0');
 command_ok([ 'pg_restore', '-1', '--exit-on-error', '-d', $plain->connstr('app'), $dump ],
     'is restored in one transaction, without an error');
 

@@ -26,6 +26,7 @@ foreach my $round (1 .. 5) {
     my $pid  = fork // die "fork: $!";
     if ($pid == 0) {
         open STDOUT, '>', '/dev/null';
+        delete $ENV{PGOPTIONS};    # of the test's sessions
         exec 'pg_ctl', '-D', $node->data_dir, '-l', $node->logfile, '-w', 'start';
     }
     while (waitpid($pid, POSIX::WNOHANG()) == 0) {

@@ -16,6 +16,7 @@ use Exporter 'import';
 use JSON::PP;
 use PgStatus::Outside;
 use PgStatus::Session;
+use PgStatus::Worst qw(is_worst worst_node);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -36,7 +37,11 @@ my %address_of;    # node name -> where the others find it, when that is not 127
 # ---- nodes ---------------------------------------------------------------------------------------------------------
 
 # A node that exists on paper: it has its ports, so that others can name it in their settings before it runs.
-sub new_node { return PostgreSQL::Test::Cluster->new($_[0]) }
+# With WORST=1 its sessions have the worst defaults that there are.
+sub new_node {
+    my $node = PostgreSQL::Test::Cluster->new($_[0]);
+    return is_worst() ? worst_node($node) : $node;
+}
 
 # From now on the others find a node at this address.
 sub move_to { my ($node, $address) = @_; $address_of{ $node->name } = $address; return }

@@ -145,6 +145,8 @@ sub as_user { return ('runuser', '-u', $user, '--') }
 
 sub pg_ctl {
     my ($self, @what) = @_;
+    local $ENV{PGOPTIONS};    # of the test's sessions
+    delete $ENV{PGOPTIONS};
     return command($self->{network}->at($self->name), $self->as_user,
         'pg_ctl', '-D', $self->data_dir, '-l', $self->logfile, '-w', '-t', $patience, '-s', @what);
 }
