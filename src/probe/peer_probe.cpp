@@ -92,6 +92,7 @@ void PeerProbe::Begin(MonoUs now, const Limits& limits) {
   resting_wakes_ = 0;
   repeats_ = 0;
   asked_rights_ = false;
+  began_anew_ = false;
   keep_ = limits.poll_interval_us <= kKeepUpToUs;
   max_fails_ = std::max(limits.max_fails, 1);
   least_share_us_ = limits.poll_timeout_us / kLeastShare;
@@ -354,9 +355,11 @@ void PeerProbe::AdvanceAsking(MonoUs now, LinkStep step) {
       StartAsking(now);
       return;
     }
-    const bool connection_ended =
-        failure.outcome == Outcome::kClosed || failure.outcome == Outcome::kTerminated;
-    if (kept_connection_ && connection_ended) {
+    // A server may end sessions that rest (idle_session_timeout) sooner than our question arrives.
+    // Once its version is known we say that this is not for us, so a new one may do better.
+    const bool terminated = failure.outcome == Outcome::kTerminated;
+    const bool dead = failure.outcome == Outcome::kClosed && kept_connection_;
+    if ((terminated || dead) && !std::exchange(began_anew_, true)) {
       Connect(now);
       return;
     }

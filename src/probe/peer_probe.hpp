@@ -144,9 +144,10 @@ class PeerProbe {
   MonoUs connected_ = 0;       // when the kept connection was made
   bool kept_connection_ = false;
   bool lost_connection_ = false;
-  bool keep_ = true;       // the connection, between two probes
-  int resting_wakes_ = 0;  // since the last probe
-  int repeats_ = 0;        // of the query, in this probe
+  bool keep_ = true;         // the connection, between two probes
+  int resting_wakes_ = 0;    // since the last probe
+  int repeats_ = 0;          // of the query, in this probe
+  bool began_anew_ = false;  // in this probe, because the connection had ended
   // Of a server that does not know the view although its version says so: somebody stands between.
   int version_without_view_ = 0;
   Rights rights_;                  // on the connection that there is

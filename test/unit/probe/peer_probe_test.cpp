@@ -131,8 +131,8 @@ TEST_F(PeerProbeTest, FailuresAreToldAsTheyAre) {
       {&LinkScript::open, 0, Outcome::kRefused},    {&LinkScript::open, 0, Outcome::kClosed},
       {&LinkScript::connect, 1, Outcome::kRefused}, {&LinkScript::connect, 1, Outcome::kRejected},
       {&LinkScript::connect, 1, Outcome::kClosed},  {&LinkScript::ask, 1, Outcome::kClosed},
-      {&LinkScript::read, 2, Outcome::kClosed},     {&LinkScript::read, 2, Outcome::kTerminated},
-      {&LinkScript::read, 2, Outcome::kRejected},   {&LinkScript::read, 2, Outcome::kGarbled},
+      {&LinkScript::read, 2, Outcome::kClosed},     {&LinkScript::read, 2, Outcome::kRejected},
+      {&LinkScript::read, 2, Outcome::kGarbled},
   };
   for (const auto& row : rows) {
     SCOPED_TRACE(static_cast<int>(row.outcome));
@@ -254,6 +254,39 @@ TEST_F(PeerProbeTest, KeptConnectionThatDiedIsReplacedWithinTheProbe) {
       EXPECT_EQ(seen.started, At(1000));
       EXPECT_EQ(seen.asked, At(1010)) << "the facts are those of the second question";
     }
+  }
+}
+
+TEST_F(PeerProbeTest, NewSessionThatIsTerminatedIsBegunAnewOnce) {
+  link_.Fail(link_.read, Outcome::kTerminated, "idle for too long");
+  Begin(0);
+  probe_->OnSocket(At(1));
+  probe_->OnSocket(At(2));
+  EXPECT_EQ(probe_->state(), State::kConnecting);
+  EXPECT_EQ(probe_->deadline(), At(1000)) << "no more time than any probe";
+  probe_->OnSocket(At(3));
+  probe_->OnSocket(At(4));
+  ExpectResting(Take(), Outcome::kOk, 4);
+  EXPECT_EQ(link_.Count("open"), 2u);
+}
+
+TEST_F(PeerProbeTest, NewSessionThatIsTerminatedAgainIsAFailure) {
+  for (const Outcome first : {Outcome::kTerminated, Outcome::kClosed}) {
+    link_ = LinkScript{};
+    UseHost(PlaceKind::kAddress, "192.0.2.1");
+    link_.Fail(link_.read, first, "first");
+    link_.Fail(link_.read, Outcome::kTerminated, "second");
+    Begin(0);
+    probe_->OnSocket(At(1));
+    probe_->OnSocket(At(2));
+    if (first == Outcome::kTerminated) {
+      probe_->OnSocket(At(3));
+      probe_->OnSocket(At(4));
+    }
+    const Observation seen = Take();
+    EXPECT_EQ(seen.outcome,
+              Outcome::kTerminated == first ? Outcome::kTerminated : Outcome::kClosed);
+    EXPECT_EQ(seen.error, first == Outcome::kTerminated ? "second" : "first");
   }
 }
 
