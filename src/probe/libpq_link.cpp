@@ -20,6 +20,7 @@
 #include <system_error>
 
 #include "base/number.hpp"
+#include "probe/arrived.hpp"
 #include "probe/session_settings.hpp"
 
 namespace pg_status {
@@ -433,15 +434,12 @@ LinkStep LibpqLink::Start() {
 
 // A server names the number of rounds that hashing the password takes (",i=" in SCRAM's first
 // message), and libpq would do them all in one call, for hours if told so. What has arrived is
-// looked at before libpq takes it. Behind TLS there is nothing to see.
+// looked at before libpq takes it.
 bool LibpqLink::AsksTooMuch() {
   // Not before: reading from a socket that could not connect takes the reason away from libpq.
   if (PQstatus(connection_.get()) != CONNECTION_AWAITING_RESPONSE) return false;
   char bytes[4096];
-  const ssize_t got =
-      recv(PQsocket(connection_.get()), bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
-  if (got <= 0) return false;
-  authentication_.append(bytes, static_cast<std::size_t>(got));
+  authentication_.append(bytes, PeekArrived(connection_.get(), bytes, sizeof bytes));
   bool too_much = false;
   for (std::size_t at = authentication_.find(",i="); at != std::string::npos;
        at = authentication_.find(",i=", at + 1)) {
@@ -473,7 +471,10 @@ bool LibpqLink::AsksForLess() {
 
 LinkStep LibpqLink::Connect() {
   if (AsksTooMuch()) {
-    return Failed(Outcome::kGarbled, "the server asks for too many rounds of password hashing");
+    return Failed(Outcome::kGarbled,
+                  "the server asks for more than " + std::to_string(kMaxScramRounds) +
+                      " rounds of password hashing: the password was set with a high "
+                      "scram_iterations");
   }
   switch (PQconnectPoll(connection_.get())) {
     case PGRES_POLLING_READING:
