@@ -7,7 +7,8 @@
 //   suspect   up           suspect                      down
 //   down      up           down                         down
 //
-// A host that answers on the session we have, and lets no other in, is suspect instead of up.
+// A host that answers on the session we have, and lets no other in, is suspect instead of up; so is
+// one where several servers answer in turn, of which nothing is known then.
 //
 // A failure that a running server causes on request, or by being full, is no evidence: it makes a
 // host suspect, and never down.
@@ -87,7 +88,27 @@ void RecordAddresses(HostVerdict& host, const Observation& observation) {
   add(observation.peer_address);
 }
 
-void RecordSuccess(HostVerdict& host, const Observation& observation) {
+// The reason for which a host that answers is suspect; "" there is none.
+std::string WhySuspect(const HostVerdict& host) {
+  return host.answerers.mixed_at != 0
+             ? "several servers answer here in turn: a pooler or a balancer must lead to one only"
+             : host.no_sessions_why;
+}
+
+void SetAnswering(HostVerdict& host, MonoUs when) {
+  host.last_error = WhySuspect(host);
+  SetLiveness(host, host.last_error.empty() ? Liveness::kUp : Liveness::kSuspect, when);
+}
+
+// What it told is of whichever server has told it.
+void ForgetFacts(HostVerdict& host) {
+  host.facts.reset();
+  host.primary_since = 0;
+  host.streaming_since = 0;
+  host.timeline_since = 0;
+}
+
+void RecordFacts(HostVerdict& host, const Observation& observation) {
   Facts told = observation.facts;
   told.system_identifier = RememberedSystem(host, told);
   told.timeline = RememberedTimeline(host, told);
@@ -99,6 +120,15 @@ void RecordSuccess(HostVerdict& host, const Observation& observation) {
   host.facts = std::move(told);
   host.facts_asked = observation.asked;
   host.facts_finished = observation.finished;
+}
+
+void RecordSuccess(HostVerdict& host, const Observation& observation, const Limits& limits) {
+  if (NoteAnswerer(host.answerers, RunOf(observation.facts), observation.finished,
+                   limits.poll_interval_us)) {
+    ForgetFacts(host);
+  } else {
+    RecordFacts(host, observation);
+  }
   host.peer_address = observation.peer_address;
   host.last_success = observation.finished;
   host.last_sign = observation.finished;
@@ -109,9 +139,7 @@ void RecordSuccess(HostVerdict& host, const Observation& observation) {
     host.no_sessions_why.clear();
     host.sessions_closed = 0;
   }
-  host.last_error = host.no_sessions_why;
-  SetLiveness(host, host.no_sessions_why.empty() ? Liveness::kUp : Liveness::kSuspect,
-              observation.finished);
+  SetAnswering(host, observation.finished);
 }
 
 // Of a host that is down it is known only if it says so.
@@ -159,7 +187,7 @@ void RecordObservation(HostVerdict& host, const Observation& observation, const 
   host.last_check = observation.finished;
   RecordAddresses(host, observation);
   if (observation.outcome == Outcome::kOk) {
-    RecordSuccess(host, observation);
+    RecordSuccess(host, observation, limits);
   } else {
     RecordFailure(host, observation, limits);
   }
@@ -187,9 +215,7 @@ bool RecordTrial(HostVerdict& host, const SessionTry& trial, const Limits& limit
   }
   host.takes_sessions = host.no_sessions_why.empty();
   if (host.last_outcome != Outcome::kOk) return false;  // the probes have their own reason
-  host.last_error = host.no_sessions_why;
-  SetLiveness(host, host.no_sessions_why.empty() ? Liveness::kUp : Liveness::kSuspect,
-              trial.finished);
+  SetAnswering(host, trial.finished);
   return false;
 }
 

@@ -5,13 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.hpp"
 #include "base/lsn.hpp"
+#include "judge/answerers.hpp"
+#include "judge/server_run.hpp"
 #include "judge/tally.hpp"
 #include "probe/observation.hpp"
 
@@ -26,25 +27,6 @@ enum class Role : std::uint8_t { kUnknown, kPrimary, kStandby };
 struct Lag {
   std::optional<std::uint64_t> ms;
   std::optional<std::uint64_t> bytes;
-};
-
-// One start of one server; 0 unknown.
-struct ServerRun {
-  std::uint64_t system_identifier = 0;
-  WallUs postmaster_start = 0;
-
-  bool operator==(const ServerRun& other) const {
-    return system_identifier == other.system_identifier &&
-           postmaster_start == other.postmaster_start;
-  }
-  bool known() const { return system_identifier != 0 && postmaster_start != 0; }
-};
-
-struct RunHash {
-  std::size_t operator()(const ServerRun& run) const {
-    return std::hash<std::uint64_t>()(run.system_identifier ^
-                                      static_cast<std::uint64_t>(run.postmaster_start) << 1);
-  }
 };
 
 inline ServerRun RunOf(const Facts& facts) {
@@ -100,7 +82,8 @@ struct HostVerdict {
   MonoUs streaming_since =
       0;  // end of the first of the unbroken row of good probes that saw its WAL receiver stream,
           // the same one from the same place; 0 = it does not
-  std::string last_error;               // of the last failure, "" after a success
+  Answerers answerers;     // whether several servers answer in its place: then there are no facts
+  std::string last_error;  // of the last failure, "" after a success
   Outcome last_outcome = Outcome::kOk;  // only meaningful when checked
   MonoUs last_begun = 0;                // start of the last probe that has ended
   MonoUs last_check = 0;                // end of the last probe
