@@ -94,12 +94,16 @@ subtest 'not preloaded' => sub {
 };
 
 subtest 'pg_upgrade' => sub {
-    my $bindir = `pg_config --bindir` =~ s/\n//r;
+    my ($bindir, $libdir) = map { s/\n//r } map { scalar `pg_config --$_` } qw(bindir pkglibdir);
     my ($old, $new) = map { init_node(new_node($_), 'pg_status.port' => 0) } qw(old new);
     $old->start;
     $old->safe_psql('postgres', 'CREATE EXTENSION pg_status');
+    my $version = $old->safe_psql('postgres', 'SHOW server_version_num');
     $old->stop;
     plan skip_all => "no pg_upgrade in $bindir" unless -x "$bindir/pg_upgrade";
+    # (it loads $libdir/pg_status, for 18 in that very folder; that of 19 finds a staged one, and before 18 Debian's does)
+    plan skip_all => 'pg_upgrade of PostgreSQL 18 finds no library that is not installed'
+      if $version =~ /^18/ && !-e "$libdir/pg_status.so";
     my $sockets = PostgreSQL::Test::Utils::tempdir_short();
     my $output;
     chdir $sockets;
