@@ -74,7 +74,7 @@ subtest 'crash recovery' => sub {
 subtest 'a standby that accepts no sessions' => sub {
     my $closed = init_standby(new_node('closed'), $primary, hot_standby => 'off');
     $closed->start;
-    wait_for('it to be up', sub { pid_status($closed) eq 'standby' });
+    wait_for('it to be up', sub { pid_status($closed) eq 'standby' && raw_status($closed) ne 'refused' });
     my $asked = 0;
     my (undef, $count) = words_until($closed, 'hot_standby = off', sub { $asked++ >= 100 });
     is_deeply([ keys %$count ], ['STARTING'], 'hot_standby = off: STARTING every time');

@@ -604,6 +604,7 @@ subtest 'a node that is starting' => sub {
     my $closed = new_node('closed');
     init_standby($closed, $primary, hot_standby => 'off', 'pg_status.check_port' => check_port($closed));
     $closed->start;
+    wait_for('it to answer', sub { code($closed, '/liveness') == 200 });
     wait_for('its poller to tell of the others',
         sub { pid_status($closed) eq 'standby' && !exists node_json($closed)->{cluster_unlocked} });
     check_closed($closed, 503);
