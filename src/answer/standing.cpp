@@ -43,8 +43,11 @@ bool Counts(PgstFenceCause cause, const MajorityView& view) {
 bool NamesAnother(const World& world) {
   const PgstSnapshot& snapshot = *world.snapshot;
   const std::optional<std::uint32_t> named = NamedPrimary(snapshot);
-  return named && snapshot.hosts[*named].self == 0 &&
-         snapshot.system_identifier == world.node.system_identifier;
+  if (!named || snapshot.system_identifier != world.node.system_identifier) return false;
+  const PgstHost& host = snapshot.hosts[*named];
+  // (one that lets nobody read which server it is may be this very one)
+  const bool known = host.system_identifier != 0 || host.postmaster_start_wall != 0;
+  return host.self == 0 && known;
 }
 
 // Whether this server, which has just started, is still to be found among the hosts: what the

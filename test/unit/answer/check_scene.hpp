@@ -131,6 +131,7 @@ class CheckScene {
     added.state = PGST_STATE_UP;
     added.checked = 1;
     added.timeline = 3;
+    added.system_identifier = kSystem;
     added.has_lag_ms = added.has_lag_bytes = added.has_lsn = 1;
     added.lsn = kNewest;
     added.last_success_wall = kWallNow - snapshot().host_count * kUsPerSecond;

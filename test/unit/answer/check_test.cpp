@@ -782,6 +782,12 @@ TEST(CheckFence, HearsWhatItIsTold) {
       {"what has no name yet", [](CheckScene& s) { s.snapshot().fence_cause = 200; }, 3,
        PGST_FENCE_OUTVOTED},
       {"another one is named", NameAnother, 3, PGST_FENCE_SUCCESSOR},
+      {"one is named that lets nobody read which server it is",
+       [](CheckScene& s) {
+         NameAnother(s);
+         s.host(1).system_identifier = 0;
+       },
+       3, PGST_FENCE_NONE},
       {"another one was named, and is down",
        [](CheckScene& s) {
          NameAnother(s);
