@@ -24,6 +24,7 @@ init_node($node,
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION pg_status');
 wait_row($node, $dead, 'down', \&is_down);
+wait_for('the raw port', sub { raw_status($node) ne 'refused' });
 is(raw_status($node), 'MASTER', 'the server is up and answers');
 
 subtest 'quiet and idle' => sub {
