@@ -236,6 +236,7 @@ subtest 'a host goes down' => sub {
 subtest 'two primaries' => sub {
     $standby1->promote;
     $primary->start;
+    wait_for('its check port', sub { code($primary, '/liveness') == 200 });
     foreach my $node (@nodes) {
         wait_for($node->name . ' to see the split brain',
             sub { (try_sql($node, 'SELECT pg_status_is_split_brain()') // '') eq 't' });
