@@ -127,11 +127,29 @@ check_label(char **newval, void **extra, GucSource source)
 }
 
 static void
+assign_text(const char *newval, void *extra)
+{
+	pgst_count_reload();
+}
+
+static void
+assign_number(int newval, void *extra)
+{
+	pgst_count_reload();
+}
+
+static void
+assign_switch(bool newval, void *extra)
+{
+	pgst_count_reload();
+}
+
+static void
 define_text(const char *name, const char *what, const char *more, char **variable,
 			const char *preset, int flags, GucStringCheckHook check)
 {
 	DefineCustomStringVariable(name, what, more, variable, preset, PGC_SIGHUP, flags,
-							   check, NULL, NULL);
+							   check, assign_text, NULL);
 }
 
 static void
@@ -139,7 +157,7 @@ define_number(const char *name, const char *what, const char *more, int *variabl
 			  int min, int max, int flags)
 {
 	DefineCustomIntVariable(name, what, more, variable, *variable, min, max, PGC_SIGHUP,
-							flags, NULL, NULL, NULL);
+							flags, NULL, assign_number, NULL);
 }
 
 /* max_hosts comes first: the check of hosts looks at it. */
@@ -213,7 +231,7 @@ define_how_to_answer(void)
 		"pg_status.fence",
 		"Makes a primary that sees no majority of the voting nodes say FENCED.",
 		"It also fails its health checks. Needs three nodes that run pg_status.",
-		&pgst_fence, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
+		&pgst_fence, false, PGC_SIGHUP, 0, NULL, assign_switch, NULL);
 	define_number("pg_status.max_clients",
 				  "Sets the largest number of clients that are connected at once.", NULL,
 				  &pgst_max_clients, 1, 65536, 0);

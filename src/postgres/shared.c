@@ -62,6 +62,7 @@ typedef struct SharedHistory
 typedef struct SharedState
 {
 	SharedWorker workers[PGST_WORKERS];
+	pg_atomic_uint32 reloads; /* see pgst_count_reload() */
 	pg_atomic_uint32 promotions;
 	pg_atomic_uint64 cursor; /* see choose.hpp */
 	pg_atomic_uint64 orders_number;
@@ -87,6 +88,9 @@ static LWLock *change_lock = NULL;
 static LWLock *history_lock = NULL;
 static PgstOrder *orders = NULL;
 static pg_atomic_uint64 *handed_out = NULL;
+
+/* What `reloads` was when the postmaster started this process. */
+static uint32 inherited_reloads = 0;
 
 static shmem_startup_hook_type previous_startup_hook = NULL;
 #ifdef PGST_HAVE_SHMEM_REQUEST_HOOK
@@ -151,6 +155,8 @@ set_up_memory(void)
 			pg_atomic_init_u32(&shared->workers[i].proc_number, 0);
 			pg_atomic_init_u32(&shared->workers[i].pid, 0);
 		}
+		pg_atomic_init_u32(&shared->reloads, 0);
+		inherited_reloads = 0;
 		pg_atomic_init_u32(&shared->promotions, 0);
 		pg_atomic_init_u64(&shared->cursor, 0);
 		pg_atomic_init_u64(&shared->orders_number, 0);
@@ -254,6 +260,19 @@ char *
 pgst_serving(void)
 {
 	return shared->serving;
+}
+
+void
+pgst_count_reload(void)
+{
+	if (shared != NULL && IsPostmasterEnvironment && !IsUnderPostmaster)
+		inherited_reloads = pg_atomic_add_fetch_u32(&shared->reloads, 1);
+}
+
+bool
+pgst_missed_reload(void)
+{
+	return pg_atomic_read_u32(&shared->reloads) != inherited_reloads;
 }
 
 void

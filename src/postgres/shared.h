@@ -41,6 +41,14 @@ extern void pgst_worker_wake(PgstWorker worker);
 extern int64 pgst_worker_last_alive(PgstWorker worker);
 
 /*
+ * count_reload: the postmaster has read a setting of ours. missed_reload: it has done so
+ * since it started this process, whose signal may have come before anybody was there to
+ * hear it.
+ */
+extern void pgst_count_reload(void);
+extern bool pgst_missed_reload(void);
+
+/*
  * Whom the poller serves: a place for the name, which the poller fills. was_stuck: the
  * poller is about to leave in the middle of it, after so many seconds (1 or more); may be
  * called in a signal handler. take_stuck: once for each time, the seconds, else 0; the

@@ -144,6 +144,12 @@ pgst_worker_begin(PgstWorker worker)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
 	BackgroundWorkerUnblockSignals();
+	/* PostgreSQL ignores this signal while it starts a worker, and so loses it */
+	if (pgst_missed_reload())
+	{
+		ConfigReloadPending = true;
+		SetLatch(MyLatch);
+	}
 	pgst_worker_enter(worker);
 	wait_event =
 		pgst_wait_event(worker == PGST_POLLER ? "PgStatusPoller" : "PgStatusListener");

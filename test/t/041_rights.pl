@@ -55,7 +55,7 @@ sub all_is_well {
             'up primary, up standby, up standby', "$what: " . $node->name . ' sees all');
         is(sql($node, 'SELECT pg_status_master()'), name_of($primary), "$what: " . $node->name . ' names the primary');
         # (who does not tell its vote has none: that a fence cannot work then is true)
-        is(scalar(told($node, $offset{ $node->name }, 'is suspect|is down|split brain|belongs to another|fence(?! can)')), 0,
+        is(scalar(told($node, $offset{ $node->name }, 'is suspect|is down|split brain|belongs to another|says FENCED')), 0,
             "$what: " . $node->name . ' says nothing of a failure');
     }
     is(raw_status($primary), 'MASTER', "$what: the primary is MASTER");
