@@ -18,11 +18,13 @@ CORE_FLAGS = -std=c++17 -O1 -g -D_GLIBCXX_ASSERTIONS $(WARN) $(SANITIZE) -Isrc -
              $(PG_LIBPQ_INCLUDE) $(shell pkg-config --cflags libuv libcares)
 
 core_sources = $(shell find src -name '*.cpp' -not -path 'src/postgres/*' | sort)
+# what is linked with libpq
+libpq_sources = src/probe/libpq_link.cpp src/probe/arrived.cpp
 pure_rooms = base config judge publish choose answer
 # one room is linked with the rooms before it, not with the loop; the loop with all of them
 loop_sources = $(filter-out src/wall.cpp,$(core_sources))
 only_sources = $(filter $(foreach r,$(pure_rooms),src/$(r)/%),$(core_sources)) \
-               $(filter-out $(if $(filter probe,$(ONLY)),,%libpq_link.cpp),$(filter src/probe/%,$(core_sources)))
+               $(filter-out $(if $(filter probe,$(ONLY)),,$(libpq_sources)),$(filter src/probe/%,$(core_sources)))
 sources = $(if $(ONLY),$(if $(filter loop,$(ONLY)),$(loop_sources),$(only_sources)),$(core_sources))
 tests = $(shell find test/unit$(if $(ONLY),/$(ONLY)) -name '*_test.cpp' 2>/dev/null | sort)
 objects = $(patsubst %.cpp,$(BUILD)/%.o,$(sources) $(tests))
@@ -37,8 +39,8 @@ check: $(binary) $(if $(ONLY),,replay)
 fuzzed_client = src/answer/client.cpp src/answer/request.cpp
 fuzzed_facts = $(wildcard src/base/*.cpp) $(addprefix src/probe/,server_facts.cpp history_file.cpp receiver_name.cpp line_text.cpp)
 fuzzed_hosts = $(wildcard src/base/*.cpp src/config/*.cpp)
-fuzzed_reply = $(filter-out %libpq_link.cpp,$(filter $(foreach r,base config probe judge publish choose answer,src/$(r)/%),$(core_sources)))
-fuzzed_peer = $(fuzzed_reply) src/probe/libpq_link.cpp
+fuzzed_reply = $(filter-out $(libpq_sources),$(filter $(foreach r,base config probe judge publish choose answer,src/$(r)/%),$(core_sources)))
+fuzzed_peer = $(fuzzed_reply) $(libpq_sources)
 fuzz_libs_peer = $(shell pkg-config --libs libpq)
 fuzz_targets = client facts hosts peer reply
 replayed = test/fuzz/replay.cpp $(fuzz_targets:%=test/fuzz/%_fuzz.cpp)
