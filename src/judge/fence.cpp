@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "judge/age.hpp"
 #include "judge/quorum.hpp"
 
 namespace pg_status {
@@ -25,15 +26,29 @@ int NamingAnother(const ClusterVerdict& cluster) {
       }));
 }
 
-FenceCause Cause(const ClusterVerdict& cluster, bool cut_off) {
+// Whether one that is named lives where this node cannot ask it, by fresh proof of who names it: it
+// then names itself, too. Without that each of two primaries on the ends of a cut link would see a
+// majority through the one node between them, and none would be outvoted.
+bool NamesItselfOutOfReach(const ClusterVerdict& cluster, const Limits& limits, MonoUs now) {
+  return std::any_of(cluster.voices.begin(), cluster.voices.end(), [&](const Voice& voice) {
+    if (!voice.named || voice.self || !voice.host || IsSelf(cluster, *voice.host)) return false;
+    const HostVerdict& host = cluster.hosts[*voice.host];
+    const bool votes = !host.facts || host.facts->gives_opinions;
+    return votes && host.unreachable_here && voice.reached > host.failing_since &&
+           !IsTooOld(voice.reached, limits, now);
+  });
+}
+
+FenceCause Cause(const ClusterVerdict& cluster, const Limits& limits, MonoUs now) {
   const Quorum& quorum = cluster.quorum;
   if (quorum.possible() && !quorum.in_majority()) return FenceCause::kNoMajority;
+  const bool cut_off = cluster.self && IsCutOff(cluster.hosts[*cluster.self], limits, now);
   if (cut_off) return FenceCause::kUnreachable;
   const bool superseded = cluster.self && cluster.hosts[*cluster.self].superseded;
   if (superseded) return FenceCause::kSuccessor;
-  if (quorum.possible() && NamingAnother(cluster) >= quorum.majority()) {
-    return FenceCause::kOutvoted;
-  }
+  const int against =
+      NamingAnother(cluster) + (NamesItselfOutOfReach(cluster, limits, now) ? 1 : 0);
+  if (quorum.possible() && against >= quorum.majority()) return FenceCause::kOutvoted;
   return FenceCause::kNone;
 }
 
@@ -48,8 +63,7 @@ bool RemembersSelf(const ClusterVerdict& cluster) {
 
 void JudgeFence(ClusterVerdict& cluster, const Limits& limits, MonoUs now) {
   if (cluster.ready) {
-    const bool cut_off = cluster.self && IsCutOff(cluster.hosts[*cluster.self], limits, now);
-    cluster.fence_cause = Cause(cluster, cut_off);
+    cluster.fence_cause = Cause(cluster, limits, now);
     return;
   }
   // A server that has just started may be one that others have left: the one who knows may be the

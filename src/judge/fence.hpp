@@ -16,7 +16,8 @@ namespace pg_status {
 //   no majority   it does not see a majority of the voting nodes
 //   unreachable   a majority of them says that it cannot reach this server (IsCutOff of quorum.hpp)
 //   successor     another tree has won the election
-//   outvoted      a majority of them names another primary
+//   outvoted      a majority of them names another primary, which itself is one of them also where
+//                 this node cannot reach it, if one that names it has reached it lately
 //
 // Before every host was asked once, there is no cause: then nothing is known, which is a reason of
 // its own.

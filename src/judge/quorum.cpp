@@ -1,6 +1,7 @@
 // Votes and the majority; see quorum.hpp. Reads liveness and facts, knows nothing of roles.
 #include "judge/quorum.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -177,7 +178,12 @@ const std::vector<std::size_t>& Ballot::Meant(const Opinion& opinion) {
 }
 
 // An opinion is as old as the answer that it came with, and the success that it tells of was
-// earlier than we asked by its age at most.
+// earlier than we asked by its age at most. 0: it tells of none.
+MonoUs ReachedAt(const Server& voter, const Opinion& opinion) {
+  if (!opinion.success_age_us) return 0;
+  return std::max<MonoUs>(voter.speaker->facts_asked - *opinion.success_age_us, 0);
+}
+
 void Ballot::VoteOf(const Server& voter) {
   std::vector<bool> voted(entries_.size(), false);
   for (const std::size_t own_entry : voter.entries) voted[own_entry] = true;
@@ -189,7 +195,7 @@ void Ballot::VoteOf(const Server& voter) {
     if (named ? !voice || !voice->named : opinion.rank == Rank::kIncumbent && !voice) {
       const ServerRun run = {opinion.system_identifier, opinion.postmaster_start};
       voice = Voice{meant.empty() ? std::nullopt : std::make_optional(meant.front()),
-                    own_.known() && run == own_, named};
+                    own_.known() && run == own_, named, ReachedAt(voter, opinion)};
     }
     for (const std::size_t index : meant) {
       if (voted[index]) continue;
@@ -200,7 +206,7 @@ void Ballot::VoteOf(const Server& voter) {
       const bool former = run.known() && RunSeen(host).known() && !(run == RunSeen(host));
       if (!opinion.reachable && former) ++former_downs_[index];
       if (!opinion.reachable || !opinion.success_age_us || host.failing_since == 0) continue;
-      const MonoUs reached = voter.speaker->facts_asked - *opinion.success_age_us;
+      const MonoUs reached = ReachedAt(voter, opinion);
       const bool failed_since = reached < host.last_check || host.unreachable_here;
       if (reached > host.failing_since && failed_since) proved_[index] = true;
     }

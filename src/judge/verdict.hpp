@@ -203,6 +203,7 @@ struct Voice {
   std::optional<std::size_t> host;  // index; nullopt: one that is not in this list
   bool self = false;                // it is this very server, found in the list or not
   bool named = false;  // it is the one that it names; else the one it would name, were that alive
+  MonoUs reached = 0;  // when that voter last reached it, at the earliest; 0 unknown
 };
 
 struct ClusterVerdict {

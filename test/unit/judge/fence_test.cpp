@@ -145,6 +145,85 @@ TEST(Fence, AMajorityThatNamesThisServerByAnotherEntry) {
   EXPECT_EQ(other.Cause(), FenceCause::kNone) << "two of four are no majority";
 }
 
+// ---- a cut between two primaries, with nodes that reach both
+// --------------------------------------
+
+// Host 0 was promoted while it could not reach host 1, the primary that `followers` name.
+struct BridgeScene : FenceScene {
+  explicit BridgeScene(std::size_t hosts) : FenceScene(hosts) {
+    for (std::size_t i = 0; i < hosts; ++i) Names(i, 1, 0, 1000);
+    Dies(1, 1100);
+    promoted = true;
+  }
+
+  // Host `host` names `named`, and last reached host 1 `age_ms` before it says so.
+  void Names(std::size_t host, std::size_t named, std::int64_t age_ms, std::int64_t ms) {
+    Facts facts = host == 0 && promoted ? Primary(2, 2000, StartOf(0))
+                  : host == 1           ? Primary(1, 1000, StartOf(1))
+                                        : Streaming(Standby(1, 1000, StartOf(host)), "b");
+    facts.gives_opinions = true;
+    auto opinions = std::make_shared<Opinions>();
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      Opinion opinion;
+      opinion.host = entries[i].name;
+      opinion.reachable = true;
+      opinion.success_age_us = i == 1 ? age_ms * kUsPerMs : 0;
+      opinion.system_identifier = kSystem;
+      opinion.postmaster_start = StartOf(i);
+      opinion.rank = i == named ? Rank::kPrimary : Rank::kNone;
+      opinions->push_back(opinion);
+    }
+    facts.opinions = std::move(opinions);
+    Answers(host, std::move(facts), ms);
+  }
+  bool promoted = false;
+
+  // Another round: the followers speak, then host 1 fails once more.
+  void Round(std::size_t named, std::int64_t age_ms, std::int64_t ms) {
+    for (std::size_t i = 2; i < entries.size(); ++i) Names(i, named, age_ms, ms);
+    Fails(1, ms + 50, Outcome::kTimeout);
+    Names(0, 0, 5000, ms + 60);
+  }
+};
+
+TEST(Fence, AnotherPrimaryOutOfReachThatTheNodeBetweenNames) {
+  BridgeScene scene(3);
+  scene.Round(1, 10, 2000);
+  EXPECT_EQ(scene.Cause(), FenceCause::kOutvoted);
+  scene.Names(2, 1, 10, 2900);
+  EXPECT_EQ(scene.Cause(), FenceCause::kOutvoted) << "and stays so between two failures";
+  scene.Round(0, 10, 3000);
+  EXPECT_EQ(scene.Cause(), FenceCause::kNone) << "the node between names this one";
+}
+
+TEST(Fence, TheOneThatTheNodeBetweenNamesIsNotFenced) {
+  BridgeScene scene(3);
+  for (const int ms : {2000, 3000, 4000}) {
+    scene.Round(0, 10, ms);
+    EXPECT_EQ(scene.Cause(), FenceCause::kNone);
+  }
+}
+
+TEST(Fence, APrimaryThatDiedIsNoRivalForThoseWhoHaveNotNoticed) {
+  BridgeScene scene(3);
+  scene.Round(1, 950, 2000);
+  EXPECT_EQ(scene.Cause(), FenceCause::kNone) << "nobody has reached it since it failed here";
+}
+
+TEST(Fence, WhoReachedARivalLongAgoProvesNothing) {
+  BridgeScene scene(3);
+  scene.Round(1, 10, 2000);
+  EXPECT_EQ(scene.Cause(), FenceCause::kOutvoted);
+  for (int ms = 3000; ms <= 9000; ms += 1000) scene.Round(1, ms - 1990, ms);
+  EXPECT_NE(scene.Cause(), FenceCause::kOutvoted) << "its own poller stands still";
+}
+
+TEST(Fence, OfTwoNodesNoneIsOutvoted) {
+  BridgeScene two(2);
+  two.Round(1, 10, 2000);
+  EXPECT_NE(two.Cause(), FenceCause::kOutvoted);
+}
+
 TEST(Fence, OneVoterHasOneVoiceWhateverItSays) {
   FenceScene scene(3);
   scene.AllWell(1000);
