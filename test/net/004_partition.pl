@@ -31,16 +31,6 @@ sub wait_quorum {
 
 sub split_brain { return sql($_[0], 'SELECT pg_status_is_split_brain()') eq 't' }
 
-# What a node says of itself: word of the raw port, status of the check port. Waited for, because a node learns of a
-# lost or regained majority by its next polls.
-sub wait_says {
-    my ($node, $word, $status, $what) = @_;
-    my $seen = '';
-    eval { wait_for('', sub { ($seen = raw_word($node) . ' ' . check_code($node, '/primary')) eq "$word $status" }) };
-    is($seen, "$word $status", $node->name . ": $what");
-    return;
-}
-
 # A node shows a thing before it has logged it.
 sub logs_once {
     my ($node, $offset, $pattern, $what) = @_;

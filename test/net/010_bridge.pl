@@ -16,14 +16,6 @@ wait_picture($_, 'at first', alpha => 'primary', beta => 'standby', gamma => 'st
 
 sub note_of { return sql($_[0], 'SELECT note FROM pg_status_quorum()') }
 
-sub wait_says {
-    my ($node, $word, $status, $what) = @_;
-    my $seen = '';
-    eval { wait_for('', sub { ($seen = raw_word($node) . ' ' . check_code($node, '/primary')) eq "$word $status" }) };
-    is($seen, "$word $status", $node->name . ": $what");
-    return;
-}
-
 # It says so for some rounds of polls on end.
 sub keeps_saying {
     my ($node, $word, $what) = @_;

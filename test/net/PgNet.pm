@@ -19,7 +19,8 @@ use PgStatus::Worst qw(is_worst make_worst);
 use Test::More;
 use Time::HiRes qw(time);
 
-our @EXPORT = qw(start_cluster make_cluster start_all raw_word check_code picture wait_picture master_on timed in_time);
+our @EXPORT =
+  qw(start_cluster make_cluster start_all raw_word check_code wait_says picture wait_picture master_on timed in_time);
 
 our $raw_port   = 5400;
 our $check_port = 8008;
@@ -104,6 +105,16 @@ sub raw_word {
 sub check_code {
     my ($server, $path) = @_;
     return in_namespace($server->namespace, sub { (fetch($check_port, $path))[0] });
+}
+
+# What a node says of itself: word of the raw port, status of the check port. Waited for, because a node learns of a
+# lost or regained majority by its next polls.
+sub wait_says {
+    my ($node, $word, $status, $what) = @_;
+    my $seen = '';
+    eval { wait_for('', sub { ($seen = raw_word($node) . ' ' . check_code($node, '/primary')) eq "$word $status" }) };
+    is($seen, "$word $status", $node->name . ": $what");
+    return;
 }
 
 sub master_on { return sql($_[0], 'SELECT pg_status_master()') }

@@ -23,18 +23,27 @@ struct FenceScene : Scene {
   void Says(std::size_t host, bool reaches_us, std::size_t named, std::int64_t ms) {
     Facts facts =
         host == 0 ? Primary(1, 1000, StartOf(0)) : Streaming(Standby(1, 1000, StartOf(host)));
-    facts.gives_opinions = true;
-    auto opinions = std::make_shared<Opinions>();
+    Opinions opinions = Naming(named);
+    opinions[0].reachable = reaches_us;
+    Speaks(host, std::move(facts), std::move(opinions), ms);
+  }
+  // Of one that reaches all.
+  Opinions Naming(std::size_t named) const {
+    Opinions opinions;
     for (std::size_t i = 0; i < entries.size(); ++i) {
       Opinion opinion;
       opinion.host = entries[i].name;
-      opinion.reachable = i != 0 || reaches_us;
+      opinion.reachable = true;
       opinion.system_identifier = kSystem;
       opinion.postmaster_start = StartOf(i);
       opinion.rank = i == named ? Rank::kPrimary : Rank::kNone;
-      opinions->push_back(opinion);
+      opinions.push_back(opinion);
     }
-    facts.opinions = std::move(opinions);
+    return opinions;
+  }
+  void Speaks(std::size_t host, Facts facts, Opinions opinions, std::int64_t ms) {
+    facts.gives_opinions = true;
+    facts.opinions = std::make_shared<Opinions>(std::move(opinions));
     Answers(host, std::move(facts), ms);
   }
   void AllWell(std::int64_t ms) {
@@ -161,20 +170,10 @@ struct BridgeScene : FenceScene {
     Facts facts = host == 0 && promoted ? Primary(2, 2000, StartOf(0))
                   : host == 1           ? Primary(1, 1000, StartOf(1))
                                         : Streaming(Standby(1, 1000, StartOf(host)), "b");
-    facts.gives_opinions = true;
-    auto opinions = std::make_shared<Opinions>();
-    for (std::size_t i = 0; i < entries.size(); ++i) {
-      Opinion opinion;
-      opinion.host = entries[i].name;
-      opinion.reachable = true;
-      opinion.success_age_us = i == 1 ? age_ms * kUsPerMs : 0;
-      opinion.system_identifier = kSystem;
-      opinion.postmaster_start = StartOf(i);
-      opinion.rank = i == named ? Rank::kPrimary : Rank::kNone;
-      opinions->push_back(opinion);
-    }
-    facts.opinions = std::move(opinions);
-    Answers(host, std::move(facts), ms);
+    Opinions opinions = Naming(named);
+    for (Opinion& opinion : opinions) opinion.success_age_us = 0;
+    opinions[1].success_age_us = age_ms * kUsPerMs;
+    Speaks(host, std::move(facts), std::move(opinions), ms);
   }
   bool promoted = false;
 
