@@ -105,11 +105,11 @@ std::optional<Refusal> FindRefusal(std::string_view message) {
   return std::nullopt;
 }
 
-// A session that is ended while it begins, and a server that is full: the server runs. Any other
-// reason not to let us in counts.
+// A session that is ended while it begins, and a server that is full or short of something else
+// (all of class 53): the server runs. Any other reason not to let us in counts.
 Outcome OutcomeOfRefusal(std::string_view sqlstate) {
   if (sqlstate == "57P01") return Outcome::kTerminated;
-  if (sqlstate == "53300") return Outcome::kFull;
+  if (sqlstate.substr(0, 2) == "53") return Outcome::kFull;
   if (sqlstate == "57P03") return Outcome::kStarting;
   return Outcome::kRejected;
 }

@@ -105,7 +105,7 @@ enum class Outcome : std::uint8_t {
   kTerminated,  // the peer ended our session (SQLSTATE 57P01, 57P05; 40001: it stood in the way of
                 // recovery), which a running server does on request
   kCancelled,  // it cancelled our query (57014, 40001, 40P01), the session is still there: likewise
-  kFull,       // it runs, but has no place for one more session (53300)
+  kFull,       // it runs, but has no place or means for one more session (53...)
   kStarting,   // it takes no sessions yet, or no more: it starts, recovers or stops (57P03)
   kRejected,   // the server answered, but did not let us in or could not take the query (any other
                // SQLSTATE)

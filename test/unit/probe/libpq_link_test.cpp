@@ -100,6 +100,7 @@ TEST_F(LibpqLinkTest, ServerThatDoesNotLetUsInHasRejectedUs) {
       {"FATAL", "28P01", "password authentication failed for user \"m\"", Outcome::kRejected},
       {"FATAL", "28000", "no entry: 53300: in it", Outcome::kRejected},
       {"FATAL", "53300", "sorry, too many clients already", Outcome::kFull},
+      {"FATAL", "53200", "out of memory", Outcome::kFull},
       {"FATAL", "57P01", "terminating connection", Outcome::kTerminated},
       // in its own language, which is not always that of UTF-8
       {"\u0412\u0410\u0416\u041d\u041e", "53300", "\u0443\u0436\u0435", Outcome::kFull},
