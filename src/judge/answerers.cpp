@@ -25,8 +25,8 @@ bool IsSame(const ServerRun& a, const ServerRun& b) {
 bool NoteAnswerer(Answerers& answerers, const ServerRun& run, MonoUs at,
                   std::int64_t poll_interval_us) {
   const std::int64_t memory = std::max(kLeastMemoryUs, kPollsRemembered * poll_interval_us);
-  auto& seen = answerers.seen;
   if (run.postmaster_start != 0) {
+    auto& seen = answerers.seen;
     const auto place = std::find_if(seen.begin(), seen.end(), [&](const Answerers::Seen& other) {
       return other.last != 0 && IsSame(other.run, run);
     });
