@@ -27,8 +27,10 @@ sub of_object {
     return $object =~ /^FUNCTION/ ? "EXECUTE ON $object" : "SELECT ON $object";
 }
 
-sub take  { $primary->safe_psql('postgres', join '; ', map { 'REVOKE ' . of_object($_) . ' FROM PUBLIC' } @_); return }
-sub grant { $primary->safe_psql('postgres', join '; ', map { 'GRANT ' . of_object($_) . ' TO PUBLIC' } @_); return }
+# At once, so that no poll sees a part of it.
+sub at_once { return $primary->safe_psql('postgres', join '; ', 'BEGIN', @_, 'COMMIT') }
+sub take    { return at_once(map { 'REVOKE ' . of_object($_) . ' FROM PUBLIC' } @_) }
+sub grant   { return at_once(map { 'GRANT ' . of_object($_) . ' TO PUBLIC' } @_) }
 
 sub end_sessions {
     foreach my $node (@nodes) {
