@@ -28,8 +28,7 @@ struct Answerers {
 
 // Takes one more answer into account: of this run, read at `at`. Returns whether several servers
 // are behind the address: from the proof on, until one of them alone has answered for a minute, or
-// for ten polls where that is longer. A run whose start
-// is not known tells nothing.
+// for ten polls where that is longer. A run whose start is not known tells nothing.
 bool NoteAnswerer(Answerers& answerers, const ServerRun& run, MonoUs at,
                   std::int64_t poll_interval_us);
 

@@ -38,9 +38,7 @@ sub begin_anew {
 sub all_is_well {
     my ($what, %offset) = @_;
     foreach my $node (@nodes) {
-        is(sql($node, q{SELECT string_agg(state || ' ' || role, ', ' ORDER BY node_id) FROM pg_status_hosts()}),
-            'up primary, up standby, up standby', "$what: " . $node->name . ' sees all');
-        is(sql($node, 'SELECT pg_status_master()'), name_of($primary), "$what: " . $node->name . ' names the primary');
+        sees_all_three($node, $primary, $what);
     }
     is(raw_status($primary), 'MASTER', "$what: the primary is not fenced");
     foreach my $node (@nodes) {

@@ -53,9 +53,7 @@ my $allowed = 'lets the role of the polls read all';
 sub all_is_well {
     my ($what, %offset) = @_;
     foreach my $node (@nodes) {
-        is(sql($node, q{SELECT string_agg(state || ' ' || role, ', ' ORDER BY node_id) FROM pg_status_hosts()}),
-            'up primary, up standby, up standby', "$what: " . $node->name . ' sees all');
-        is(sql($node, 'SELECT pg_status_master()'), name_of($primary), "$what: " . $node->name . ' names the primary');
+        sees_all_three($node, $primary, $what);
         # (who does not tell its vote has none: that a fence cannot work then is true)
         is(scalar(told($node, $offset{ $node->name }, 'is suspect|is down|split brain|belongs to another|says FENCED')), 0,
             "$what: " . $node->name . ' says nothing of a failure');

@@ -24,8 +24,8 @@ use Time::HiRes qw(time usleep);
 
 our @EXPORT = (
     qw(new_node init_node init_standby conf_lines configure set_conf start_three hosts_of conninfo_of name_of move_to
-      wait_for soon_is wait_row wait_roles wait_polls wait_caught_up is_up is_down sql try_sql session forget_session
-      row all_of),
+      wait_for soon_is sees_all_three wait_row wait_roles wait_polls wait_caught_up is_up is_down sql try_sql session
+      forget_session row all_of),
     @PgStatus::Outside::EXPORT);
 
 # Deadline of every wait, in seconds. What is waited for takes a fraction of a second on an idle machine.
@@ -195,6 +195,15 @@ sub wait_roles {
             });
     }
     return;
+}
+
+# Two tests of one of start_three(): it sees a primary and two standbys, and names the primary.
+sub sees_all_three {
+    my ($node, $primary, $what) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    is(sql($node, q{SELECT string_agg(state || ' ' || role, ', ' ORDER BY node_id) FROM pg_status_hosts()}),
+        'up primary, up standby, up standby', "$what: " . $node->name . ' sees all');
+    return is(sql($node, 'SELECT pg_status_master()'), name_of($primary), "$what: " . $node->name . ' names the primary');
 }
 
 # Waits until each of these nodes has asked every host of its list anew, $times times.
