@@ -17,6 +17,7 @@ use PgStatus::Child;
 use PgStatus::Http;
 use PgStatus::Poolers;
 use PgStatus::Wire;
+use PgStatus::Worst qw(leave_to_test);
 use PostgreSQL::Test::Cluster;
 use Test::More;
 use Time::HiRes qw(time usleep);
@@ -26,6 +27,9 @@ plan skip_all => 'no connection pooler is installed' unless @programs;
 my $seconds = $ENV{PGST_POOLERS_SECONDS} || 10;
 
 # ---- the servers -----------------------------------------------------------------------------------------------------
+
+# behind a pooler that passes no startup options on: what ends a session or a question before ours is heard
+leave_to_test(qw(idle_session_timeout statement_timeout exit_on_error));
 
 # Their positions tell them apart: that of the standby stands still, the primary's is beyond it, the other's far away.
 my @quiet = (shared_preload_libraries => '', max_connections => 400, max_wal_senders => 4);
@@ -234,7 +238,7 @@ foreach my $watcher (@watchers) {
     is("@never", '', "$watcher->{name} reaches each of them meanwhile");
 }
 foreach my $client (@clients) {
-    cmp_ok($client->{sessions} // 0, '>', 5, "clients of $client->{name} came and went");
+    cmp_ok($client->{sessions} // 0, '>', 0, "clients of $client->{name} came and went");
 }
 all_are_known('after');
 
