@@ -257,7 +257,9 @@ class LibpqLink : public Link {
  private:
   LinkStep Start();
   bool SendsOurs() const { return without_ours_ == 0 && !options_->takes_none; }
-  bool AsksForLess();
+  bool AsksForLess(const Refusal& refusal);
+  bool AsksForMore(const Refusal& refusal);
+  bool AsksOtherwise();
   LinkStep Failed(Outcome outcome, std::string error);
   bool AsksTooMuch();
   LinkStep NotConnected();
@@ -281,6 +283,7 @@ class LibpqLink : public Link {
   // What is sent with the startup packet beside what conninfo says: all, or nothing because that
   // was refused, for so many connections more.
   int without_ours_ = 0;
+  int tries_ = 0;          // that failed, of the connection that is being made
   int known_version_ = 0;  // of the server when it let us in last; 0: it has not
   int told_version_ = 0;   // that this connection's startup packet was written for
   std::string mark_;       // that this connection's startup packet brought; "" none
@@ -385,6 +388,7 @@ std::string NewMark() {
 LinkStep LibpqLink::Open(const Endpoint& endpoint) {
   endpoint_ = endpoint;
   if (without_ours_ > 0) --without_ours_;
+  tries_ = 0;
   return Start();
 }
 
@@ -457,16 +461,30 @@ bool LibpqLink::AsksTooMuch() {
 // The server did not let us in because of what we asked it to set: asked for less, and with less
 // for the next connections, too. A pooler writes a line of log each time that it is asked for too
 // much.
-bool LibpqLink::AsksForLess() {
+bool LibpqLink::AsksForLess(const Refusal& refusal) {
   constexpr int kConnectionsWithout = 10;
-  const std::optional<Refusal> refusal = FindRefusal(PQerrorMessage(connection_.get()));
-  if (!refusal || !SendsOurs() || !IsAboutParameters(refusal->sqlstate)) return false;
-  if (known_version_ != 0 && refusal->sqlstate == "42704") {
+  if (!IsAboutParameters(refusal.sqlstate)) return false;
+  if (known_version_ != 0 && refusal.sqlstate == "42704") {
     known_version_ = 0;  // there is another server now, which knows fewer settings
   } else {
     without_ours_ = kConnectionsWithout;
   }
   return true;
+}
+
+// transaction_timeout may end the login itself, before the server has told that it is of a version
+// that has it.
+bool LibpqLink::AsksForMore(const Refusal& refusal) {
+  if (refusal.sqlstate != "25P04" || known_version_ >= kHasTransactionTimeout) return false;
+  known_version_ = kHasTransactionTimeout;
+  return true;
+}
+
+bool LibpqLink::AsksOtherwise() {
+  constexpr int kTries = 3;  // of one connection; whoever refuses them all has no reason of ours
+  const std::optional<Refusal> refusal = FindRefusal(PQerrorMessage(connection_.get()));
+  return refusal && SendsOurs() && ++tries_ < kTries &&
+         (AsksForLess(*refusal) || AsksForMore(*refusal));
 }
 
 LinkStep LibpqLink::Connect() {
@@ -486,7 +504,7 @@ LinkStep LibpqLink::Connect() {
       known_version_ = PQserverVersion(connection_.get());
       return LinkStep::kDone;
     default:
-      return AsksForLess() ? Start() : NotConnected();
+      return AsksOtherwise() ? Start() : NotConnected();
   }
 }
 

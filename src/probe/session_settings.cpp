@@ -24,7 +24,7 @@ constexpr Setting kSettings[] = {
     {"lock_timeout", "0", 0},
     {"idle_in_transaction_session_timeout", "0", 0},
     {"idle_session_timeout", "0", 140000},
-    {"transaction_timeout", "0", 170000},
+    {"transaction_timeout", "0", kHasTransactionTimeout},
     {"extra_float_digits", "1", 0},
     {"jit", "off", 0},
     {"max_parallel_workers_per_gather", "0", 0},

@@ -18,6 +18,9 @@ namespace pg_status {
 // server takes it.
 inline constexpr std::string_view kMarkSetting = "pg_status_session.mark";
 
+// The first version that may end a login by a setting that we can set.
+inline constexpr int kHasTransactionTimeout = 170000;
+
 // For `options` of the startup packet: `theirs` as it is, then ours, which win. server_version:
 // that of the server as far as it is known (PG_VERSION_NUM form); 0: only what every supported one
 // knows.

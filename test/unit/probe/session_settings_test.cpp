@@ -173,6 +173,36 @@ TEST_F(SettingsTest, ServerThatHasGoneBackToAnOlderVersionIsAskedForWhatItKnows)
   EXPECT_NE(client_.link().session(), "");
 }
 
+TEST_F(SettingsTest, LoginThatATransactionTimeoutEndsIsTriedWithoutThat) {
+  const auto ends = [](ScriptedServer::Session& session) {
+    session.Send(
+        ErrorResponse("FATAL", "25P04", "terminating connection due to transaction timeout"));
+    session.End();
+  };
+  server_.on_startup = [=](ScriptedServer::Session& session) {
+    if (!Has(session.startup, "-c transaction_timeout=0")) return ends(session);
+    session.Send(Welcome());
+  };
+  Connect();
+  EXPECT_EQ(server_.sessions().size(), 2u);
+
+  server_.on_startup = ends;
+  client_.Open(Here());
+  EXPECT_EQ(Ended(), Stage::kFailed) << "whoever ends that one, too, lets nobody in";
+  EXPECT_EQ(client_.failure().outcome, Outcome::kRejected);
+}
+
+TEST_F(SettingsTest, NoServerIsAskedForEverOneWayAndTheOther) {
+  server_.on_startup = [](ScriptedServer::Session& session) {
+    const bool more = Has(session.startup, "-c transaction_timeout=0");
+    session.Send(ErrorResponse("FATAL", more ? "42704" : "25P04", "never"));
+    session.End();
+  };
+  client_.Open(Here());
+  EXPECT_EQ(Ended(), Stage::kFailed);
+  EXPECT_EQ(server_.sessions().size(), 3u);
+}
+
 TEST_F(SettingsTest, WhatIsStillRefusedHasItsWayOutTold) {
   Refuse({"user"}, "08P01", "unsupported startup parameter: geqo");
   client_.Open(Here());
