@@ -27,7 +27,6 @@ my @of_users = (
     [ statement_timeout                       => '1ms',            '0' ],
     [ lock_timeout                            => '1ms',            '0' ],
     [ idle_in_transaction_session_timeout     => '1ms',            '0' ],
-    [ transaction_timeout                     => '1ms',            '0' ],
     [ client_connection_check_interval        => '1ms',            '0' ],
     [ tcp_user_timeout                        => '1s',             '0' ],
     [ tcp_keepalives_idle                     => '1',              '0' ],
@@ -83,10 +82,13 @@ my @of_users = (
 );
 
 # Only in ALTER ROLE, because the file would change what the server itself does: what /read-write has to say
-# (052_read_only), whether WAL receivers get as far as to ask for WAL, whether recovery cancels who is in its way.
+# (052_read_only), whether WAL receivers get as far as to ask for WAL, whether anybody gets in at all (a login is a
+# transaction, too), whether recovery cancels who is in its way. (transaction_timeout holds for a parallel worker that starts,
+# whatever the session has set, so that it has to leave time for that.)
 my @of_roles = (
     [ default_transaction_read_only           => 'on',             'off' ],
     [ idle_session_timeout                    => '1ms',            '0' ],
+    [ transaction_timeout                     => '200ms',          '0' ],
     [ deadlock_timeout                        => '1ms' ],
 );
 
@@ -151,7 +153,7 @@ my @shadows = (
 # From PostgreSQL 17 on a trigger may run at each login, whoever's, and say something.
 my @login_trigger = (
     q(CREATE FUNCTION shadow.on_login() RETURNS event_trigger LANGUAGE plpgsql AS $$ )
-      . q(BEGIN IF current_setting('application_name') LIKE 'pg\_status%' THEN )
+      . q(BEGIN IF pg_catalog.left(pg_catalog.current_setting('application_name'), 9) OPERATOR(pg_catalog.=) 'pg_status' THEN )
       . q(RAISE NOTICE 'of a login trigger'; RAISE LOG 'of a login trigger'; END IF; END $$),
     'CREATE EVENT TRIGGER on_login ON login EXECUTE FUNCTION shadow.on_login()',
     'ALTER EVENT TRIGGER on_login ENABLE ALWAYS',
@@ -180,6 +182,8 @@ sub make_worst {
     my %known = map { $_ => 1 } ask_offline($data, \@as, 'SELECT name FROM pg_settings') =~ /"(\w+)"/g;
     $known{search_path} or croak "$data: its settings could not be read";
     delete @known{ keys %left };
+    # it warns of each look for a login trigger
+    delete $known{ignore_system_indexes} if $known{event_triggers};
     delete $known{session_preload_libraries} unless -e library_folder() . '/auto_explain.so';
     my $fits = sub { my ($name) = @_; return $name =~ /^auto_explain\./ ? $known{session_preload_libraries} : $known{$name} };
     my @for_all = grep { $fits->($_->[0]) } @of_superusers, @of_users;
@@ -251,7 +255,8 @@ sub missing_in {
     my $query = 'SELECT name, seen, wanted FROM (VALUES '
       . join(', ', map { sprintf "('%s', pg_catalog.current_setting('%s'), %s)", @$_[ 0, 0 ], quoted($_->[1]) } @asked)
       . ') v (name, seen, wanted) WHERE seen OPERATOR(pg_catalog.<>) wanted';
-    return join '', ask_as_it_comes(with_needed($connstr), $query);
+    my ($out, $err) = ask_as_it_comes(with_needed($connstr), $query);
+    return $err =~ /^(?:psql|ERROR|FATAL)\b/m ? $out . $err : $out;    # (a login trigger may be warned of)
 }
 
 # Without these a query has no time to be answered, or is not allowed; and a DEBUG message comes before each answer.
