@@ -144,7 +144,10 @@ pgst_worker_begin(PgstWorker worker)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
 	BackgroundWorkerUnblockSignals();
-	/* PostgreSQL ignores this signal while it starts a worker, and so loses it */
+	/*
+	 * Before it calls us, PostgreSQL sets this signal to be ignored, which drops one that
+	 * has come since the postmaster started this process.
+	 */
 	if (pgst_missed_reload())
 	{
 		ConfigReloadPending = true;
